@@ -1,0 +1,92 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The exceptions of plexus_bridge.
+
+::
+
+    PlexusError
+     +-- ConfigError         a map, a setting or a key is wrong: told with all problems at start, exit 78
+     +-- MappingError        one message cannot be read as its type says: counted, the next one goes on
+     +-- LinkError           the gateway is not reached for now: retried with back-off
+     |    +-- NotAuthorised  the gateway refuses the key: told loudly, retried slowly
+     +-- ProtocolError       one side broke the wire contract
+     |    +-- LocalProtocolError   we did: a bug of ours
+     |    +-- RemoteProtocolError  the peer did: counted, the connection is closed
+     +-- JournalError        the disk store cannot be used
+     +-- PointError          a value cannot become a point
+     +-- BagError            a recording cannot be read
+
+Texts say what was seen, what was expected, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class PlexusError(Exception):
+    """Whatever goes wrong in plexus_bridge."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a configuration file; line and column count from 1, 0 = not known."""
+
+    file: str
+    line: int
+    column: int
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        """Render as ``file:line:column: where: text``, the form that editors jump to."""
+        place = f'{self.file}:{self.line}:{self.column}' if self.line else self.file
+        return f'{place}: {self.where}: {self.text}' if self.where else f'{place}: {self.text}'
+
+
+class ConfigError(PlexusError):
+    """The configuration cannot be used; `problems` has every reason, in the file's order."""
+
+    def __init__(self, problems: Sequence[Problem] | str):
+        self.problems = (
+            (Problem('', 0, 0, '', problems),) if isinstance(problems, str) else tuple(problems))
+        super().__init__('\n'.join(
+            problem.text if not problem.file else str(problem) for problem in self.problems))
+
+
+class MappingError(PlexusError):
+    """A message's bytes do not fit its type, or a path does not fit the type."""
+
+
+class LinkError(PlexusError):
+    """The gateway was not reached or went away; trying again later can help."""
+
+
+class NotAuthorised(LinkError):  # noqa: N818 - the condition's own name, like PermissionDenied
+    """The gateway knows us and says no; trying again helps only once the key is changed."""
+
+
+class ProtocolError(PlexusError):
+    """The wire contract was broken."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We were about to break the wire contract: a bug of ours."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent what the wire contract does not allow."""
+
+
+class JournalError(PlexusError):
+    """The disk store cannot be opened, read or written."""
+
+
+class PointError(PlexusError):
+    """A value, name, stamp or tag cannot become a point (protocol sections 4.1 to 4.3)."""
+
+
+class BagError(PlexusError):
+    """A recording is missing, damaged or of a kind that cannot be read."""
