@@ -6,8 +6,8 @@ The exceptions of plexus_bridge.
 ::
 
     PlexusError
-     +-- ConfigError         a map, a setting or a key is wrong: told with all problems at start, exit 78
-     +-- MappingError        one message cannot be read as its type says: counted, the next one goes on
+     +-- ConfigError         a map, setting or key is wrong: all problems told at start, exit 78
+     +-- MappingError        a message cannot be read as its type says: counted, the next goes on
      +-- LinkError           the gateway is not reached for now: retried with back-off
      |    +-- NotAuthorised  the gateway refuses the key: told loudly, retried slowly
      +-- ProtocolError       one side broke the wire contract
@@ -32,7 +32,7 @@ class PlexusError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a configuration file; line and column count from 1, 0 = not known."""
+    """One wrong thing in a configuration file; line and column count from 1, 0 = unknown."""
 
     file: str
     line: int

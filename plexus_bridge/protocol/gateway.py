@@ -1,0 +1,386 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Gateway side of one ``/ws/device`` connection (protocol sections 6, 18 and 20).
+
+The owner hands in what came, acts on the events, and says what became of each telemetry frame:
+`stored`, `discarded` or `storage_failed`. The session answers in the order of arrival, because
+a client releases every frame up to the sequence number that it hears.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+import enum
+import re
+from typing import Any
+
+from plexus_bridge.errors import LocalProtocolError
+from plexus_bridge.errors import PointError
+from plexus_bridge.errors import RemoteProtocolError
+from plexus_bridge.points import check_source_id
+from plexus_bridge.points import MAX_MESSAGE_BYTES
+from plexus_bridge.points import read_points
+from plexus_bridge.points import ReceivedPoint
+from plexus_bridge.protocol.messages import Binary
+from plexus_bridge.protocol.messages import Close
+from plexus_bridge.protocol.messages import CloseCode
+from plexus_bridge.protocol.messages import decode
+from plexus_bridge.protocol.messages import encode
+from plexus_bridge.protocol.messages import is_seq
+from plexus_bridge.protocol.messages import Message
+from plexus_bridge.protocol.messages import Text
+
+AUTH_TIMEOUT_S = 10.0
+SILENCE_TIMEOUT_S = 90.0
+PROTOCOL_VERSION = 1
+# Twice the window of a well-behaved client; an owner that sees `congested` stops reading.
+MAX_UNDECIDED_FRAMES = 64
+
+_SEQ_IN_TEXT = re.compile(rb'"seq"\s*:\s*([1-9][0-9]{0,15})\b')
+
+
+@dataclass(frozen=True)
+class DeviceHello:
+    """What a device says of itself in `device_auth` (sections 6.2 and 11.2)."""
+
+    api_key: str
+    device_token: str
+    source_id: str
+    platform: str = ''
+    agent_version: str = ''
+    hears_goodbye: bool = False
+    acks: bool = False
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HelloReceived:
+    """A device asks to be let in: answer with `accept` or `refuse`."""
+
+    hello: DeviceHello
+
+
+@dataclass(frozen=True)
+class TelemetryReceived:
+    """A valid frame: store its points, then call `stored`, `discarded` or `storage_failed`."""
+
+    ticket: int
+    points: Sequence[ReceivedPoint]
+    session_id: str | None
+
+
+@dataclass(frozen=True)
+class HeartbeatReceived:
+    """The device is alive (section 6.7)."""
+
+
+@dataclass(frozen=True)
+class VideoReceived:
+    """A binary video frame as it came (section 7.1)."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True)
+class MessageReceived:
+    """Another message that a device may send; `body` is its JSON object."""
+
+    kind: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class InvalidReceived:
+    """The device sent what the contract does not allow; it has been told."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class DeviceLeft:
+    """The device closed the connection."""
+
+    code: int
+
+
+GatewayEvent = (HelloReceived | TelemetryReceived | HeartbeatReceived | VideoReceived
+                | MessageReceived | InvalidReceived | DeviceLeft)
+
+# Accepted from devices beside telemetry and heartbeats (sections 6.4 and 11.4).
+DEVICE_MESSAGES = frozenset((
+    'command_status', 'command_sync', 'command_result', 'video_frame', 'device_error', 'pong',
+    'session_started', 'session_stopped', 'output', 'command_ack'))
+
+
+class _State(enum.Enum):
+    WAITING = 'waiting for device_auth'
+    AUTHORISING = 'authorising'
+    LIVE = 'live'
+    CLOSED = 'closed'
+
+
+@dataclass
+class _Verdict:
+    """What became of one telemetry frame: `answer` is None until that is known."""
+
+    seq: int | None
+    answer: str | None = None
+    detail: str = ''
+
+
+_STORED = 'stored'
+
+
+class GatewaySession:
+    """One device's connection as the gateway sees it; `now` is monotonic seconds."""
+
+    def __init__(self, now: float):
+        self._state = _State.WAITING
+        self._hello: DeviceHello | None = None
+        self._acks = False
+        self._heard_at = now
+        self._outgoing: deque[Message] = deque()
+        self._undecided: deque[_Verdict] = deque()
+        self._first_ticket = 0
+
+    @property
+    def hello(self) -> DeviceHello | None:
+        """What the device said of itself, None until it has."""
+        return self._hello
+
+    @property
+    def live(self) -> bool:
+        """Whether the device is let in and the connection open."""
+        return self._state is _State.LIVE
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will be sent or understood."""
+        return self._state is _State.CLOSED
+
+    @property
+    def congested(self) -> bool:
+        """Whether the owner should stop reading until frames have been decided."""
+        return len(self._undecided) >= MAX_UNDECIDED_FRAMES
+
+    def deadline(self) -> float | None:
+        """Return when `tick` must be called next, None for never."""
+        if self._state is _State.CLOSED:
+            return None
+        wait = AUTH_TIMEOUT_S if self._state is _State.WAITING else SILENCE_TIMEOUT_S
+        return self._heard_at + wait
+
+    def tick(self, now: float) -> None:
+        """Act on time-outs: no `device_auth` in 10 s, or 90 s of silence (section 6.12)."""
+        deadline = self.deadline()
+        if deadline is None or now < deadline:
+            return
+        if self._state is _State.WAITING:
+            self._refuse_and_close('', f'no device_auth within {AUTH_TIMEOUT_S:.0f} s')
+        else:
+            self._close(CloseCode.GOING_AWAY, f'silent for {SILENCE_TIMEOUT_S:.0f} s')
+
+    def messages_to_send(self) -> list[Message]:
+        """Return, once, what has to be sent now, in order."""
+        messages = list(self._outgoing)
+        self._outgoing.clear()
+        return messages
+
+    def receive(self, message: Message, now: float, wall_ms: int) -> list[GatewayEvent]:
+        """Take one message that came; `wall_ms` stamps points that bring no time."""
+        if self._state is _State.CLOSED:
+            return []
+        if self._state is _State.AUTHORISING:
+            raise LocalProtocolError('read on while device_auth was not answered')
+        self._heard_at = now
+        if isinstance(message, Close):
+            self._close(CloseCode.NORMAL)
+            return [DeviceLeft(message.code)]
+        if len(message.payload) > MAX_MESSAGE_BYTES:
+            self._close(CloseCode.TOO_BIG, f'message over {MAX_MESSAGE_BYTES} bytes')
+            return [InvalidReceived('MESSAGE_TOO_BIG', f'{len(message.payload)} bytes')]
+        if self._state is _State.WAITING:
+            return self._receive_hello(message)
+        if isinstance(message, Binary):
+            return [VideoReceived(message.payload)]
+        return self._receive_text(message.payload, wall_ms)
+
+    def accept(self, server_time_ms: int, *, source_id: str | None = None) -> None:
+        """Let the device in: `authenticated` is the first thing that it hears (section 6.3)."""
+        hello = self._expect_authorising()
+        self._state = _State.LIVE
+        self._acks = hello.acks
+        answer: dict[str, Any] = {
+            'type': 'authenticated', 'source_id': source_id or hello.source_id,
+            'server_time_ms': server_time_ms, 'protocol': PROTOCOL_VERSION,
+            'max_frame_bytes': MAX_MESSAGE_BYTES}
+        if self._acks:
+            answer['acks'] = True
+        self._outgoing.append(encode(answer))
+
+    def refuse(self, code: str, detail: str) -> None:
+        """Turn the device away; the owner drops the connection without awaiting an answer."""
+        self._expect_authorising()
+        self._refuse_and_close(code, detail)
+
+    def stored(self, ticket: int) -> None:
+        """Say that a frame's points are safe on disk."""
+        self._decide(ticket, _STORED)
+
+    def discarded(self, ticket: int, code: str, detail: str) -> None:
+        """Say that a frame was thrown away for good: it will not be sent again (section 6.6)."""
+        self._decide(ticket, code, detail)
+
+    def storage_failed(self, detail: str) -> None:
+        """Say that nothing can be stored now: every undecided frame will come again."""
+        self._undecided.clear()
+        # The code that clients know for a store that is down, whatever the store is made of.
+        self._error('REDIS_UNAVAILABLE', detail)
+        self._close(CloseCode.TRY_AGAIN_LATER, 'storage unavailable')
+
+    def goodbye(self, reason: str) -> None:
+        """
+        Close before a shutdown; answer the undecided frames first.
+
+        Devices that do not hear goodbyes are left to notice the end of the connection.
+        """
+        if self._state is _State.LIVE and self._hello and not self._hello.hears_goodbye:
+            self._state = _State.CLOSED
+        else:
+            self._close(CloseCode.GOING_AWAY, reason)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message of the owner's, such as a command; ignored once closed."""
+        if self._state is _State.LIVE:
+            self._outgoing.append(encode(message))
+
+    # -- device_auth
+
+    def _receive_hello(self, message: Text | Binary) -> list[GatewayEvent]:
+        try:
+            if isinstance(message, Binary):
+                raise RemoteProtocolError('saw a binary message')
+            body = decode(message.payload)
+            if body['type'] != 'device_auth':
+                raise RemoteProtocolError(f'saw {body["type"][:64]!r}')
+            hello = self._read_hello(body)
+        except RemoteProtocolError as error:
+            self._refuse_and_close('', f'first message must be device_auth: {error}')
+            return [InvalidReceived('AUTH', str(error))]
+        except PointError as error:
+            self._refuse_and_close('', str(error))
+            return [InvalidReceived('AUTH', str(error))]
+        self._hello = hello
+        self._state = _State.AUTHORISING
+        return [HelloReceived(hello)]
+
+    @staticmethod
+    def _read_hello(body: dict[str, Any]) -> DeviceHello:
+        def text(key: str) -> str:
+            value = body.get(key, '')
+            return value if isinstance(value, str) else ''
+
+        return DeviceHello(
+            api_key=text('api_key'), device_token=text('device_token'),
+            source_id=check_source_id(body.get('source_id')), platform=text('platform'),
+            agent_version=text('agent_version'), hears_goodbye=body.get('hears_goodbye') is True,
+            acks=body.get('acks') is True, body=body)
+
+    def _expect_authorising(self) -> DeviceHello:
+        if self._state is not _State.AUTHORISING or self._hello is None:
+            raise LocalProtocolError(f'no device_auth to answer: the session is {self._state.value}')
+        return self._hello
+
+    # -- what a live device sends
+
+    def _receive_text(self, payload: bytes, wall_ms: int) -> list[GatewayEvent]:
+        try:
+            body = decode(payload)
+        except RemoteProtocolError as error:
+            # The number of a broken frame is searched in its text, so that the client
+            # does not keep a frame that can never be stored (section 6.5).
+            found = _SEQ_IN_TEXT.search(payload)
+            return [self._invalid('INVALID_JSON', str(error), int(found[1]) if found else None)]
+        kind = body['type']
+        if kind == 'telemetry':
+            return [self._receive_telemetry(body, wall_ms)]
+        if kind == 'heartbeat':
+            return [HeartbeatReceived()]
+        if kind in DEVICE_MESSAGES:
+            return [MessageReceived(kind, body)]
+        return [self._invalid('INVALID_MESSAGE', f'unknown type {kind!r}', None)]
+
+    def _receive_telemetry(self, body: dict[str, Any], wall_ms: int) -> GatewayEvent:
+        seq = body.get('seq')
+        if not is_seq(seq):
+            seq = None
+            if self._acks:
+                return self._invalid(
+                    'INVALID_MESSAGE', 'telemetry without "seq", an integer from 1 on', None)
+        try:
+            points = read_points(body.get('points'), wall_ms)
+        except PointError as error:
+            return self._invalid('INVALID_MESSAGE', str(error), seq)
+        session_id = body.get('session_id')
+        ticket = self._first_ticket + len(self._undecided)
+        self._undecided.append(_Verdict(seq))
+        return TelemetryReceived(
+            ticket, points, session_id if isinstance(session_id, str) and session_id else None)
+
+    def _invalid(self, code: str, detail: str, seq: int | None) -> InvalidReceived:
+        # Queued behind the frames before it: the client takes the number as cumulative.
+        self._undecided.append(_Verdict(seq, code, detail))
+        self._answer_decided()
+        return InvalidReceived(code, detail)
+
+    # -- answers
+
+    def _decide(self, ticket: int, answer: str, detail: str = '') -> None:
+        if self._state is _State.CLOSED:
+            return
+        index = ticket - self._first_ticket
+        if not 0 <= index < len(self._undecided) or self._undecided[index].answer is not None:
+            raise LocalProtocolError(f'telemetry frame {ticket} is not waiting for a verdict')
+        self._undecided[index].answer = answer
+        self._undecided[index].detail = detail
+        self._answer_decided()
+
+    def _answer_decided(self) -> None:
+        ack = 0
+        while self._undecided and self._undecided[0].answer is not None:
+            verdict = self._undecided.popleft()
+            self._first_ticket += 1
+            if verdict.answer == _STORED:
+                ack = max(ack, verdict.seq or 0)
+                continue
+            self._acknowledge(ack)
+            ack = 0
+            self._error(verdict.answer or '', verdict.detail, verdict.seq)
+        self._acknowledge(ack)
+
+    def _acknowledge(self, seq: int) -> None:
+        if seq and self._acks:
+            self._outgoing.append(encode({'type': 'telemetry_ack', 'seq': seq}))
+
+    def _error(self, code: str, detail: str, seq: int | None = None) -> None:
+        # "message" is what the agents of old read, "detail" what the SDKs read (section 6.6).
+        error: dict[str, Any] = {'type': 'error', 'detail': detail, 'message': detail}
+        if code:
+            error['code'] = code
+        if seq is not None and self._acks:
+            error['seq'] = seq
+        self._outgoing.append(encode(error))
+
+    def _refuse_and_close(self, code: str, detail: str) -> None:
+        self._error(code, detail)
+        self._close(CloseCode.UNAUTHORISED, detail)
+
+    def _close(self, code: CloseCode, reason: str = '') -> None:
+        # A close frame's reason has room for 123 bytes (RFC 6455 section 5.5).
+        self._outgoing.append(Close(code, reason.encode()[:123].decode(errors='ignore')))
+        self._state = _State.CLOSED
