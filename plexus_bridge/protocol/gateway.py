@@ -293,7 +293,7 @@ class GatewaySession:
 
     def _expect_authorising(self) -> DeviceHello:
         if self._state is not _State.AUTHORISING or self._hello is None:
-            raise LocalProtocolError(f'no device_auth to answer: the session is {self._state.value}')
+            raise LocalProtocolError(f'no device_auth to answer: session is {self._state.value}')
         return self._hello
 
     # -- what a live device sends

@@ -1,0 +1,326 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Robot side of ``/ws/device`` (protocol sections 6 and 20), one object for the life of a link.
+
+The owner opens a socket, calls `opened`, hands in what comes, and sends what
+`messages_to_send` gives. Telemetry frames are known by the owner's own keys; every key handed
+to `send_telemetry` comes back exactly once: in `FramesStored`, `FramesDiscarded` or
+`FramesReturned`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+import enum
+from typing import Any
+
+from plexus_bridge.errors import LocalProtocolError
+from plexus_bridge.errors import RemoteProtocolError
+from plexus_bridge.protocol.messages import Binary
+from plexus_bridge.protocol.messages import Close
+from plexus_bridge.protocol.messages import CloseCode
+from plexus_bridge.protocol.messages import decode
+from plexus_bridge.protocol.messages import encode
+from plexus_bridge.protocol.messages import is_seq
+from plexus_bridge.protocol.messages import Message
+from plexus_bridge.protocol.messages import Text
+
+AUTH_TIMEOUT_S = 10.0
+ACK_TIMEOUT_S = 30.0
+HEARTBEAT_S = 30.0
+WINDOW_FRAMES = 32
+WINDOW_POINTS = 10_000
+PROTOCOL_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What we say of ourselves in `device_auth` (section 6.2)."""
+
+    api_key: str
+    source_id: str
+    platform: str
+    agent_version: str
+
+    def message(self) -> dict[str, Any]:
+        """Return the frame's JSON object."""
+        return {
+            'type': 'device_auth', 'api_key': self.api_key, 'source_id': self.source_id,
+            'platform': self.platform, 'agent_version': self.agent_version,
+            'protocol': PROTOCOL_VERSION, 'hears_goodbye': True, 'acks': True}
+
+
+@dataclass(frozen=True)
+class Authenticated:
+    """
+    We are in. `round_trip_s` is the time between question and answer: the gateway's clock read
+    `server_time_ms` somewhere within it. `acks` tells whether telemetry is acknowledged.
+    """
+
+    acks: bool
+    server_time_ms: float | None
+    round_trip_s: float
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The gateway does not let us in; `code` is empty with gateways that give none."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class FramesStored:
+    """The gateway has these frames safe on disk."""
+
+    keys: Sequence[int]
+
+
+@dataclass(frozen=True)
+class FramesDiscarded:
+    """The gateway threw these frames away for good; sending them again is pointless."""
+
+    keys: Sequence[int]
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class FramesReturned:
+    """Nobody knows what became of these frames, oldest first: send them again."""
+
+    keys: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """The gateway complains about something that is no telemetry frame, or makes no sense."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class MessageReceived:
+    """Another message of the gateway's; `body` is its JSON object."""
+
+    kind: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    """The connection is over; `goodbye` if the gateway said so with a close frame."""
+
+    reason: str
+    goodbye: bool
+
+
+DeviceEvent = (Authenticated | Refused | FramesStored | FramesDiscarded | FramesReturned | Trouble
+               | MessageReceived | Disconnected)
+
+
+class _State(enum.Enum):
+    DOWN = 'no connection'
+    AUTHENTICATING = 'waiting for authenticated'
+    LIVE = 'live'
+
+
+@dataclass(frozen=True)
+class _Unacknowledged:
+    seq: int
+    key: int
+    points: int
+    sent_at: float
+
+
+class DeviceSession:
+    """Our end of the device socket; `now` is monotonic seconds."""
+
+    def __init__(self, hello: Hello):
+        self._hello = hello
+        self._state = _State.DOWN
+        self._acks = False
+        self._outgoing: deque[Message] = deque()
+        self._window: deque[_Unacknowledged] = deque()
+        self._window_points = 0
+        self._last_seq = 0
+        self._opened_at = 0.0
+        self._heartbeat_at = 0.0
+
+    @property
+    def live(self) -> bool:
+        """Whether the gateway has let us in and the connection stands."""
+        return self._state is _State.LIVE
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, let in or not."""
+        return self._state is not _State.DOWN
+
+    @property
+    def acks(self) -> bool:
+        """
+        Whether telemetry goes over this connection.
+
+        Without acknowledgements a frame written to a socket that dies is lost, so with gateways
+        that do not offer them telemetry is left to HTTP.
+        """
+        return self._acks and self._state is _State.LIVE
+
+    def opened(self, now: float) -> None:
+        """Take over a fresh connection: the first message to send is `device_auth`."""
+        if self._state is not _State.DOWN:
+            raise LocalProtocolError(f'a connection was opened while one is {self._state.value}')
+        self._state = _State.AUTHENTICATING
+        self._opened_at = now
+        self._outgoing.append(encode(self._hello.message()))
+
+    def can_send(self, points: int) -> bool:
+        """Tell whether a frame of so many points fits into the window (section 6.5)."""
+        if not self.acks:
+            return False
+        if not self._window:
+            return True
+        return (len(self._window) < WINDOW_FRAMES
+                and self._window_points + points <= WINDOW_POINTS)
+
+    def send_telemetry(self, key: int, points_json: bytes, points: int, now: float) -> None:
+        """Send a frame; `points_json` is the points' JSON objects with commas between them."""
+        if not self.can_send(points):
+            raise LocalProtocolError('telemetry was sent without room in the window')
+        self._last_seq += 1
+        self._window.append(_Unacknowledged(self._last_seq, key, points, now))
+        self._window_points += points
+        self._outgoing.append(Text(
+            b'{"type":"telemetry","seq":%d,"points":[%b]}' % (self._last_seq, points_json)))
+
+    def messages_to_send(self) -> list[Message]:
+        """Return, once, what has to be sent now, in order."""
+        messages = list(self._outgoing)
+        self._outgoing.clear()
+        return messages
+
+    def deadline(self) -> float | None:
+        """Return when `tick` must be called next, None for never."""
+        if self._state is _State.DOWN:
+            return None
+        if self._state is _State.AUTHENTICATING:
+            return self._opened_at + AUTH_TIMEOUT_S
+        if self._window:
+            return min(self._heartbeat_at, self._window[0].sent_at + ACK_TIMEOUT_S)
+        return self._heartbeat_at
+
+    def tick(self, now: float) -> list[DeviceEvent]:
+        """Act on time-outs and heartbeats; after `Disconnected` the owner closes the socket."""
+        deadline = self.deadline()
+        if deadline is None or now < deadline:
+            return []
+        if self._state is _State.AUTHENTICATING:
+            return self.lost(f'no answer to device_auth within {AUTH_TIMEOUT_S:.0f} s')
+        if self._window and now >= self._window[0].sent_at + ACK_TIMEOUT_S:
+            return self.lost(f'no acknowledgement within {ACK_TIMEOUT_S:.0f} s')
+        self._heartbeat_at = now + HEARTBEAT_S
+        self._outgoing.append(encode({
+            'type': 'heartbeat', 'source_id': self._hello.source_id,
+            'agent_version': self._hello.agent_version}))
+        return []
+
+    def receive(self, message: Message, now: float) -> list[DeviceEvent]:
+        """Take one message that came; after `Disconnected` the owner closes the socket."""
+        if self._state is _State.DOWN:
+            return []
+        if isinstance(message, Close):
+            text = f'the gateway closed with {message.code} {message.reason}'.rstrip()
+            # Only an answer remains to be sent: what was queued behind it would be lost.
+            self._outgoing.clear()
+            self._outgoing.append(Close(CloseCode.NORMAL))
+            return self._end(text, goodbye=True)
+        if isinstance(message, Binary):
+            return [Trouble('', 'the gateway sent a binary message; it was ignored')]
+        try:
+            body = decode(message.payload)
+        except RemoteProtocolError as error:
+            if self._state is _State.AUTHENTICATING:
+                return self.lost(f'the answer to device_auth is no Plexus frame: {error}')
+            return [Trouble('', f'the gateway sent no Plexus frame: {error}')]
+        if self._state is _State.AUTHENTICATING:
+            return self._receive_answer(body, now)
+        return self._receive_body(body)
+
+    def lost(self, reason: str) -> list[DeviceEvent]:
+        """Take note that the connection is gone or not to be trusted any more."""
+        if self._state is _State.DOWN:
+            return []
+        self._outgoing.clear()
+        return self._end(reason, goodbye=False)
+
+    def close(self) -> list[DeviceEvent]:
+        """End the connection from our side."""
+        if self._state is _State.DOWN:
+            return []
+        self._outgoing.append(Close(CloseCode.NORMAL))
+        return self._end('closed by us', goodbye=False)
+
+    # -- the answer to device_auth
+
+    def _receive_answer(self, body: Mapping[str, Any], now: float) -> list[DeviceEvent]:
+        if body['type'] == 'authenticated':
+            self._state = _State.LIVE
+            self._acks = body.get('acks') is True
+            self._heartbeat_at = now + HEARTBEAT_S
+            server_time = body.get('server_time_ms')
+            if (isinstance(server_time, bool) or not isinstance(server_time, int | float)
+                    or server_time <= 0):
+                server_time = None
+            return [Authenticated(self._acks, server_time, now - self._opened_at)]
+        if body['type'] == 'error':
+            code, detail = _complaint(body)
+            return [Refused(code, detail), *self.lost(f'device_auth was refused: {detail}')]
+        return self.lost(
+            f'saw {body["type"]!r} as the answer to device_auth, expected "authenticated"')
+
+    # -- what comes on a live connection
+
+    def _receive_body(self, body: Mapping[str, Any]) -> list[DeviceEvent]:
+        kind = body['type']
+        if kind == 'telemetry_ack':
+            keys = self._release(body.get('seq'))
+            return [FramesStored(keys)] if keys else []
+        if kind == 'error':
+            code, detail = _complaint(body)
+            keys = self._release(body.get('seq'))
+            return [FramesDiscarded(keys, code, detail) if keys else Trouble(code, detail)]
+        return [MessageReceived(kind, body)]
+
+    def _release(self, seq: object) -> list[int]:
+        # A number that was never sent acknowledges nothing: trusting it would lose frames.
+        if not is_seq(seq) or seq > self._last_seq:  # type: ignore[operator]
+            return []
+        keys = []
+        while self._window and self._window[0].seq <= seq:  # type: ignore[operator]
+            frame = self._window.popleft()
+            self._window_points -= frame.points
+            keys.append(frame.key)
+        return keys
+
+    def _end(self, reason: str, *, goodbye: bool) -> list[DeviceEvent]:
+        keys = [frame.key for frame in self._window]
+        self._window.clear()
+        self._window_points = 0
+        self._last_seq = 0
+        self._acks = False
+        self._state = _State.DOWN
+        ended = Disconnected(reason, goodbye)
+        return [FramesReturned(keys), ended] if keys else [ended]
+
+
+def _complaint(body: Mapping[str, Any]) -> tuple[str, str]:
+    code = body.get('code')
+    detail = body.get('detail') or body.get('message') or code or 'no reason given'
+    return (code if isinstance(code, str) else ''), str(detail)[:500]
