@@ -1,0 +1,212 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a YAML file, remembers where each value stands, and checks it against a JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+import difflib
+import json
+import os
+from pathlib import Path
+import re
+from typing import Any
+
+import jsonschema
+import yaml
+
+from plexus_bridge.errors import ConfigError
+from plexus_bridge.errors import Problem
+
+Place = tuple[str | int, ...]
+
+_VARIABLE = re.compile(r'\$\{([A-Za-z_][A-Za-z0-9_]*)\}')
+
+
+@dataclass
+class Document:
+    """A YAML file's value, and line and column (from 1) of everything in it, by its path."""
+
+    file: str
+    value: Any = None
+    places: dict[Place, tuple[int, int]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, place: Place, text: str) -> None:
+        """Note what is wrong at a place, or at the nearest place around it that has a line."""
+        known = place
+        while known and known not in self.places:
+            known = known[:-1]
+        line, column = self.places.get(known, (0, 0))
+        self.problems.append(Problem(self.file, line, column, place_text(place), text))
+
+    def check(self, schema: Mapping[str, Any]) -> None:
+        """Note every difference from a JSON Schema (draft 2020-12)."""
+        validator = jsonschema.Draft202012Validator(schema)
+        for error in validator.iter_errors(self.value):
+            for place, text in _explain(error):
+                self.problem(place, text)
+
+    def raise_problems(self) -> None:
+        """Raise ConfigError with all problems, in the order of the file, if there are any."""
+        if self.problems:
+            raise ConfigError(sorted(
+                self.problems, key=lambda problem: (problem.line, problem.column)))
+
+
+def place_text(place: Place) -> str:
+    """Return ``metrics[0].fields[2].path`` for its parts."""
+    text = ''
+    for part in place:
+        text += f'[{part}]' if isinstance(part, int) else f'.{part}' if text else part
+    return text
+
+
+def read_document(file: Path | str, environment: Mapping[str, str] | None = None) -> Document:
+    """
+    Read a YAML file; ``${NAME}`` in its texts becomes the environment's value.
+
+    Raises ConfigError where the file cannot be read or is no YAML; anything less is noted in
+    `problems`, so that it can be told together with what `check` finds.
+    """
+    path = Path(file)
+    try:
+        text = path.read_text(encoding='utf-8')
+    except FileNotFoundError:
+        raise ConfigError([Problem(
+            str(file), 0, 0, '', f'no such file; the working directory is {Path.cwd()}'
+        )]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(str(file), 0, 0, '', f'cannot be read: {error}')]) from None
+    document = Document(str(file))
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        raise ConfigError([Problem(
+            str(file), line, column, '', f'is not YAML: {error.problem or error.context}'
+        )]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError([Problem(str(file), 0, 0, '', f'is not YAML: {error}')]) from None
+    reader = _NodeReader(document, os.environ if environment is None else environment)
+    document.value = reader.value(node, ()) if node is not None else None
+    return document
+
+
+def load_schema(name: str) -> dict[str, Any]:
+    """Return one of this package's JSON Schemas."""
+    schema: dict[str, Any] = json.loads(
+        (Path(__file__).parent / name).read_text(encoding='utf-8'))
+    return schema
+
+
+class _NodeReader:
+    """Turns YAML nodes into values."""
+
+    def __init__(self, document: Document, environment: Mapping[str, str]):
+        self._document = document
+        self._environment = environment
+        self._scalars = yaml.constructor.SafeConstructor()
+        self._open: list[yaml.Node] = []
+
+    def value(self, node: yaml.Node, place: Place) -> Any:
+        self._document.places[place] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        if any(node is outer for outer in self._open):
+            self._document.problem(place, 'an alias contains itself')
+            return None
+        self._open.append(node)
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, place)
+            if isinstance(node, yaml.SequenceNode):
+                return [self.value(item, (*place, index)) for index, item in enumerate(node.value)]
+            return self._scalar(node, place)
+        finally:
+            self._open.pop()
+
+    def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            here = (*place, key)
+            value = self.value(value_node, here)
+            # What is said of an entry is shown at its key.
+            self._document.places[here] = (
+                key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            if key in values:
+                self._document.problem(here, 'stands here a second time')
+            values[key] = value
+        return values
+
+    def _scalar(self, node: yaml.Node, place: Place) -> Any:
+        try:
+            value = self._scalars.construct_object(node)
+        except (yaml.YAMLError, ValueError) as error:
+            self._document.problem(place, f'cannot be understood: {error}')
+            return None
+        if not isinstance(value, str):
+            return value
+        return _VARIABLE.sub(lambda match: self._variable(match[1], place), value)
+
+    def _variable(self, name: str, place: Place) -> str:
+        if name not in self._environment:
+            self._document.problem(
+                place, f'${{{name}}} is not set; set this environment variable')
+            return ''
+        return self._environment[name]
+
+
+_TYPE_NAMES = {
+    'object': 'a mapping', 'array': 'a list', 'string': 'a text', 'number': 'a number',
+    'integer': 'a whole number', 'boolean': 'true or false'}
+
+
+def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Place, str]]:
+    place = tuple(error.absolute_path)
+    wanted: Any = error.validator_value
+    schema: Any = error.schema
+    seen: Any = error.instance
+    rule = error.validator
+    if rule == 'additionalProperties' and wanted is False:
+        known = list(schema.get('properties', {}))
+        for key in seen:
+            if key not in known:
+                yield (*place, key), _unknown_key(str(key), known)
+    elif rule == 'required':
+        for key in wanted:
+            if key not in seen:
+                yield place, f'{key!r} is missing'
+    elif rule == 'type':
+        names = [wanted] if isinstance(wanted, str) else wanted
+        expected = ' or '.join(_TYPE_NAMES.get(name, name) for name in names)
+        yield place, f'saw {_shown(seen)}, expected {expected}'
+    elif rule in ('enum', 'const'):
+        choices = wanted if rule == 'enum' else [wanted]
+        expected = ', '.join(str(choice) for choice in choices)
+        yield place, f'saw {_shown(seen)}, expected {expected}{_near(str(seen), choices)}'
+    elif rule == 'pattern':
+        description = schema.get('description', f'a text that fits {wanted}')
+        yield place, f'saw {_shown(seen)}, expected: {description}'
+    else:
+        yield place, f'saw {_shown(seen)}: {error.message}'
+
+
+def _unknown_key(key: str, known: list[str]) -> str:
+    hint = _near(key, known) or f'; expected one of {", ".join(known)}'
+    return f'unknown key {key!r}{hint}'
+
+
+def _near(seen: str, known: Iterable[Any]) -> str:
+    near = difflib.get_close_matches(seen, [str(name) for name in known], 1, 0.6)
+    return f'; did you mean {near[0]!r}?' if near else ''
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return 'nothing'
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + '…'
