@@ -21,9 +21,10 @@ TRACK_M = 0.44
 WHEELS = ('front_left', 'front_right', 'rear_left', 'rear_right')
 AMBIENT_C = 24.0
 
-_STEP_S = 0.02
+_STEP_S = 0.03
 _LONGEST_S = 1.0
 _PATROL_EVERY_S = 0.1
+_WATCH_EVERY_S = 0.1
 _PATROL_AFTER_S = 3.0
 _IDLE_W = 12.0
 _LIGHTS_W = 15.0
@@ -82,10 +83,12 @@ class Robot:
         self.emergency_stop = False
         self.lights = False
         self.charging = False
-        self._patrol = patrol
+        self.patrol = patrol
         self._since_patrol = math.inf
         self._since_command = math.inf
+        self._since_watch = 0.0
         self._in_contact = False
+        self._free_m = 0.0
         self._was: dict[str, str] = {}
         self._happenings: list[Happening] = []
         self._watch()
@@ -133,12 +136,14 @@ class Robot:
 
     def step(self, dt: float) -> None:
         """Let `dt` seconds pass; of a jump of the clock only one second counts."""
-        left = min(dt, _LONGEST_S)
-        while left > 1e-9:
-            part = min(left, _STEP_S)
-            self._step(part)
-            left -= part
-        self._watch()
+        span = min(dt, _LONGEST_S)
+        parts = max(1, math.ceil(span / _STEP_S))
+        for _ in range(parts if span > 0 else 0):
+            self._step(span / parts)
+        self._since_watch += span
+        if self._since_watch >= _WATCH_EVERY_S:
+            self._since_watch = 0.0
+            self._watch()
 
     def happenings(self) -> list[Happening]:
         """Return what happened since the last call."""
@@ -167,21 +172,27 @@ class Robot:
     def _let_patrol_decide(self, dt: float) -> None:
         self._since_command += dt
         self._since_patrol += dt
-        if self._patrol is None or self._since_command < _PATROL_AFTER_S:
+        if self.patrol is None or self._since_command < _PATROL_AFTER_S:
             return
         if self.battery.charge < _LOW / 2 and not self.charging:
             self.charging = True
         if self.powered and self._since_patrol >= _PATROL_EVERY_S:
             self._since_patrol = 0.0
-            self.drive.command(*self._patrol.decide(self.pose, self.elapsed_s))
+            self.drive.command(*self.patrol.decide(self.pose, self.elapsed_s))
 
     def _move(self, target: Pose) -> None:
-        gap = self.room.clearance(target.x, target.y)
+        # Looking round is dear: where there was space, there still is less the way gone since.
+        self._free_m -= math.hypot(target.x - self.pose.x, target.y - self.pose.y)
+        if self._free_m > 2 * RADIUS_M:
+            self.pose = target
+            return
+        self._free_m = gap = self.room.clearance(target.x, target.y)
         if gap >= RADIUS_M or gap > self.room.clearance(self.pose.x, self.pose.y):
             self.pose = target
             self._in_contact = self._in_contact and gap < RADIUS_M + 0.02
         else:
             self.pose = Pose(self.pose.x, self.pose.y, target.yaw)
+            self._free_m = 0.0
             self.drive.halt()
             self._in_contact = True
 
@@ -215,11 +226,11 @@ class Robot:
             return 'standing'
         if self._since_command < _PATROL_AFTER_S:
             return 'following commands' if self.drive.commanded else 'waiting for commands'
-        return 'standing' if self._patrol is None else 'on patrol'
+        return 'standing' if self.patrol is None else 'on patrol'
 
     def _watch(self) -> None:
         """Turn changes of state into log lines."""
-        patrol = self._patrol.turning if self._patrol and self._mode() == 'on patrol' else ''
+        patrol = self.patrol.turning if self.patrol and self._mode() == 'on patrol' else ''
         now = {
             'mode': self._mode(),
             'lights': 'on' if self.lights else 'off',
