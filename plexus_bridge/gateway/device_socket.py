@@ -1,0 +1,210 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+``/ws/device``: a GatewaySession with a WebSocket under it and the store behind it (section 6).
+
+Two tasks per device: one reads, one sends and keeps the time. Verdicts of the store come in
+between as callbacks of the same loop, so the session needs no lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from functools import partial
+import logging
+import time
+
+from fastapi import APIRouter
+from fastapi import WebSocket
+from starlette.responses import Response
+from starlette.websockets import WebSocketDisconnect
+
+from plexus_bridge import encoding
+from plexus_bridge.errors import PointError
+from plexus_bridge.gateway.gateway import Gateway
+from plexus_bridge.gateway.gateway import gateway_of
+from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.protocol.gateway import DeviceHello
+from plexus_bridge.protocol.gateway import DeviceLeft
+from plexus_bridge.protocol.gateway import GatewayEvent
+from plexus_bridge.protocol.gateway import GatewaySession
+from plexus_bridge.protocol.gateway import HelloReceived
+from plexus_bridge.protocol.gateway import InvalidReceived
+from plexus_bridge.protocol.gateway import TelemetryReceived
+from plexus_bridge.protocol.messages import Binary
+from plexus_bridge.protocol.messages import Close
+from plexus_bridge.protocol.messages import CloseCode
+from plexus_bridge.protocol.messages import Message
+from plexus_bridge.protocol.messages import Text
+
+logger = logging.getLogger(__name__)
+
+router = APIRouter()
+
+# Frames that came before a shutdown are answered if the store does it within this time.
+GOODBYE_TIMEOUT_S = 5.0
+
+
+@router.websocket('/ws/device')
+async def device_socket(websocket: WebSocket) -> None:
+    """Serve one device until either side ends it; refused before the upgrade when degraded."""
+    gateway = gateway_of(websocket)
+    failure = gateway.store.failure
+    if failure is not None:
+        body = encoding.dumps({'error': f'storage unavailable: {failure}'})
+        await websocket.send_denial_response(
+            Response(body, status_code=503, media_type='application/json'))
+        return
+    await websocket.accept()
+    await DeviceSocket(gateway, websocket).run()
+
+
+class DeviceSocket:
+    """One device's connection."""
+
+    def __init__(self, gateway: Gateway, websocket: WebSocket):
+        self._gateway = gateway
+        self._websocket = websocket
+        self._session = GatewaySession(time.monotonic())
+        self._undecided = 0
+        self._all_decided = asyncio.Event()
+        self._all_decided.set()
+        self._less_congested = asyncio.Event()
+        self._to_send = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until the connection is over; leaves nothing running."""
+        self._reader = asyncio.create_task(self._read())
+        self._sender = asyncio.create_task(self._send())
+        self._reader.add_done_callback(lambda _: self._to_send.set())
+        try:
+            await asyncio.wait((self._sender,))
+        finally:
+            self._reader.cancel()
+            self._sender.cancel()
+            results = await asyncio.gather(self._reader, self._sender, return_exceptions=True)
+            hello = self._session.hello
+            if hello is not None:
+                self._gateway.devices.leave(hello.source_id, self)
+                logger.debug('%s has left', hello.source_id)
+            self._ended.set()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    def displace(self) -> None:
+        """Drop the connection without a close frame (section 3)."""
+        self._sender.cancel()
+
+    async def say_goodbye(self, reason: str) -> None:
+        """Stop reading, answer the frames that came, close with 1001."""
+        self._reader.cancel()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._all_decided.wait(), GOODBYE_TIMEOUT_S)
+        self._session.goodbye(reason)
+        self._to_send.set()
+        try:
+            await asyncio.wait_for(self._ended.wait(), GOODBYE_TIMEOUT_S)
+        except asyncio.TimeoutError:  # the device does not read
+            self._sender.cancel()
+
+    # -- reading
+
+    async def _read(self) -> None:
+        session = self._session
+        while not session.closed:
+            await self._gateway.store.room()
+            while session.congested:
+                self._less_congested.clear()
+                await self._less_congested.wait()
+            message = await self._receive()
+            for event in session.receive(message, time.monotonic(), wall_ms()):
+                self._handle(event)
+            self._to_send.set()
+
+    async def _receive(self) -> Message:
+        message = await self._websocket.receive()
+        if message['type'] == 'websocket.disconnect':
+            return Close(message.get('code') or CloseCode.NO_STATUS)
+        text = message.get('text')
+        return Binary(message['bytes']) if text is None else Text(text.encode())
+
+    def _handle(self, event: GatewayEvent) -> None:
+        counters = self._gateway.store.counters
+        if isinstance(event, TelemetryReceived):
+            counters.add('socket_frames')
+            counters.add('socket_points', len(event.points))
+            self._store(event)
+        elif isinstance(event, HelloReceived):
+            self._let_in(event.hello)
+        elif isinstance(event, InvalidReceived):
+            counters.add('socket_refused')
+            logger.debug('Refused a message: %s %s', event.code, event.detail)
+        elif isinstance(event, DeviceLeft):
+            self._sender.cancel()
+
+    def _let_in(self, hello: DeviceHello) -> None:
+        key = self._gateway.keys.find(hello.api_key)
+        if key is None:
+            self._session.refuse('', 'Invalid API key')
+        elif not key.allows('write'):
+            self._session.refuse('', 'API key lacks write scope')
+        else:
+            self._gateway.devices.enter(hello.source_id, self)
+            self._session.accept(wall_ms())
+            logger.debug('%s has come (%s %s)', hello.source_id, hello.platform,
+                         hello.agent_version)
+
+    # -- storing
+
+    def _store(self, frame: TelemetryReceived) -> None:
+        hello = self._session.hello
+        assert hello is not None
+        self._undecided += 1
+        self._all_decided.clear()
+        future = self._gateway.store.write(((hello.source_id, frame.points),), wall_ms())
+        future.add_done_callback(partial(self._decide, frame.ticket))
+
+    def _decide(self, ticket: int, verdict: asyncio.Future[None]) -> None:
+        error = verdict.exception()
+        if error is None:
+            self._session.stored(ticket)
+        elif isinstance(error, PointError):
+            self._session.discarded(ticket, 'INVALID_MESSAGE', str(error))
+        else:
+            self._session.storage_failed(str(error))
+        self._undecided -= 1
+        if self._undecided == 0:
+            self._all_decided.set()
+        self._less_congested.set()
+        self._to_send.set()
+
+    # -- sending
+
+    async def _send(self) -> None:
+        session = self._session
+        while True:
+            self._to_send.clear()
+            for message in session.messages_to_send():
+                await self._transmit(message)
+            self._less_congested.set()
+            deadline = session.deadline()
+            if deadline is None or (self._reader.done() and not self._reader.cancelled()):
+                return
+            wait = max(0.0, deadline - time.monotonic())
+            try:
+                await asyncio.wait_for(self._to_send.wait(), wait)
+            except asyncio.TimeoutError:
+                session.tick(time.monotonic())
+
+    async def _transmit(self, message: Message) -> None:
+        # A device that is gone is noticed, and told to the session, by the reader.
+        with contextlib.suppress(WebSocketDisconnect):
+            if isinstance(message, Close):
+                await self._websocket.close(message.code, message.reason)
+            elif isinstance(message, Binary):
+                await self._websocket.send_bytes(message.payload)
+            else:
+                await self._websocket.send_text(message.payload.decode())

@@ -1,0 +1,197 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+``POST /ingest`` and ``POST /api/ingest`` (protocol section 5).
+
+Never a redirect, since SDKs take 307 and 308 for success; never a 200 before the commit. The
+checks come in the order of section 5.4.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+import zlib
+
+from fastapi import APIRouter
+from fastapi import Request
+from starlette.responses import Response
+
+from plexus_bridge import encoding
+from plexus_bridge.errors import PointError
+from plexus_bridge.gateway.gateway import Gateway
+from plexus_bridge.gateway.gateway import gateway_of
+from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.schema import StoreError
+from plexus_bridge.points import check_source_id
+from plexus_bridge.points import MAX_POINTS_PER_MESSAGE
+from plexus_bridge.points import MAX_REQUEST_BYTES
+from plexus_bridge.points import read_point
+from plexus_bridge.points import ReceivedPoint
+
+router = APIRouter()
+
+INGEST_PATHS = ('/ingest', '/api/ingest')
+# A body that will be refused is read on to here, because a client that is still sending when the
+# connection is reset never sees the answer.
+MAX_DISCARDED_BYTES = 4 * MAX_REQUEST_BYTES
+
+_CORS = {
+    'Access-Control-Allow-Origin': '*',
+    'Access-Control-Allow-Methods': 'POST, OPTIONS',
+    'Access-Control-Allow-Headers': 'Content-Type, x-api-key',
+    'Access-Control-Max-Age': '86400',
+}
+
+PointsBySource = dict[str, list[ReceivedPoint]]
+
+
+class Refusal(Exception):  # noqa: N818 - an answer rather than an error of ours
+    """The answer to a request that is not accepted."""
+
+    def __init__(self, status: int, text: str):
+        super().__init__(text)
+        self.status = status
+
+
+async def ingest(request: Request) -> Response:
+    """Store a request's points and answer when they are safe on the disk."""
+    gateway = gateway_of(request)
+    try:
+        try:
+            check_entry(gateway, request.headers.get('x-api-key'))
+        except Refusal:
+            await read_body(request, keep=False)
+            raise
+        await gateway.store.room()
+        body = unpack(await read_body(request), request.headers.get('content-encoding', ''))
+        return await store_points(gateway, body)
+    except Refusal as refusal:
+        gateway.store.counters.add('http_refused')
+        return answer(refusal.status, {'error': str(refusal)})
+
+
+async def preflight() -> Response:
+    """Answer a browser that asks whether it may post from another origin."""
+    return Response(status_code=204, headers=_CORS)
+
+
+for _path in INGEST_PATHS:
+    router.add_api_route(_path, ingest, methods=['POST'], response_class=Response)
+    router.add_api_route(
+        _path, preflight, methods=['OPTIONS'], status_code=204, include_in_schema=False,
+        response_class=Response)
+
+
+def answer(status: int, body: dict[str, Any]) -> Response:
+    """Return a JSON answer that scripts of other origins may read."""
+    return Response(
+        encoding.dumps(body), status_code=status, headers=_CORS, media_type='application/json')
+
+
+def check_entry(gateway: Gateway, key: str | None) -> None:
+    """Refuse whoever may not write, or everybody while nothing can be stored."""
+    failure = gateway.store.failure
+    if failure is not None:
+        raise Refusal(503, f'storage unavailable: {failure}')
+    if not key:
+        raise Refusal(401, 'missing API key: expected the header x-api-key')
+    known = gateway.keys.find(key)
+    if known is None:
+        raise Refusal(401, 'invalid API key')
+    if not known.allows('write'):
+        raise Refusal(403, 'API key lacks write scope')
+
+
+async def read_body(request: Request, *, keep: bool = True) -> bytes | None:
+    """Return the body as it came, None if it is too large; bounded in memory."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_DISCARDED_BYTES:
+            break
+        if keep and size <= MAX_REQUEST_BYTES:
+            chunks.append(chunk)
+    return b''.join(chunks) if size <= MAX_REQUEST_BYTES else None
+
+
+def unpack(body: bytes | None, coding: str) -> bytes:
+    """Return the plain body; both it and what came may have MAX_REQUEST_BYTES at most."""
+    if body is not None and coding.strip().lower() == 'gzip':
+        body = _gunzip(body)
+    elif coding.strip().lower() not in ('', 'identity', 'gzip'):
+        raise Refusal(400, f'Content-Encoding: saw {coding[:40]!r}, expected gzip or none')
+    if body is None:
+        raise Refusal(413, f'body: expected at most {MAX_REQUEST_BYTES} bytes')
+    return body
+
+
+def _gunzip(body: bytes) -> bytes | None:
+    """Return the unpacked bytes, None if they are too many: a bomb is not unpacked further."""
+    plain = b''
+    while body:
+        stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            plain += stream.decompress(body, MAX_REQUEST_BYTES + 1 - len(plain))
+        except zlib.error as error:
+            raise Refusal(400, f'body: is not valid gzip: {error}') from None
+        if len(plain) > MAX_REQUEST_BYTES:
+            return None
+        if not stream.eof:
+            raise Refusal(400, 'body: is not valid gzip: it ends too early')
+        body = stream.unused_data
+    return plain
+
+
+async def store_points(gateway: Gateway, body: bytes) -> Response:
+    """Check and store the points of a JSON body."""
+    received_ms = wall_ms()
+    try:
+        message = encoding.loads(body)
+    except ValueError as error:
+        raise Refusal(400, f'invalid JSON: {error}') from None
+    try:
+        by_source = points_by_source(message, received_ms)
+    except PointError as error:
+        raise Refusal(400, str(error)) from None
+    count = sum(len(points) for points in by_source.values())
+    counters = gateway.store.counters
+    counters.add('http_requests')
+    counters.add('http_points', count)
+    if count:
+        try:
+            await gateway.store.write(tuple(by_source.items()), received_ms)
+        except PointError as error:
+            raise Refusal(400, str(error)) from None
+        except StoreError as error:
+            raise Refusal(503, str(error)) from None
+    result: dict[str, Any] = {'success': True, 'count': count, 'dropped': 0}
+    if len(by_source) == 1:
+        result['source_id'] = next(iter(by_source))
+    return answer(200, result)
+
+
+def points_by_source(message: Any, now_ms: int) -> PointsBySource:
+    """Check all points of a request; PointError names the first that is wrong (section 5.2)."""
+    points = message.get('points') if isinstance(message, dict) else None
+    if not isinstance(points, list):
+        raise PointError("'points' array is required")
+    if len(points) > MAX_POINTS_PER_MESSAGE:
+        raise PointError(
+            f'points: saw {len(points)}, expected at most {MAX_POINTS_PER_MESSAGE} in one request')
+    envelope = message.get('source_id')
+    if envelope is not None:
+        check_source_id(envelope)
+    by_source: PointsBySource = {}
+    index = 0
+    try:
+        for index, raw in enumerate(points):  # noqa: B007 - the except clause names it
+            point = read_point(raw, now_ms)
+            source_id = raw.get('source_id', envelope)
+            group = by_source.get(source_id) if isinstance(source_id, str) else None
+            if group is None:
+                group = by_source[check_source_id(source_id)] = []
+            group.append(point)
+    except PointError as error:
+        raise PointError(f'points[{index}].{error}') from None
+    return by_source

@@ -1,0 +1,142 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The database file: its tables, how it is opened for writing and for reading.
+
+Durability. A frame leaves the robot's journal when it is acknowledged, so an acknowledgement
+must mean "on the disk": the database is in WAL mode with `synchronous=FULL`, every commit is
+synced before it is acknowledged, and neither a killed process nor a power cut takes back what was
+acknowledged (as far as the disk keeps its own promises). The price is one sync for each commit;
+commits are made for groups of frames, so it does not grow with the number of points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+from pathlib import Path
+import sqlite3
+
+from plexus_bridge.errors import PlexusError
+
+SCHEMA_VERSION = 1
+# "PLXG", so that file(1) and this program tell the database from other people's.
+APPLICATION_ID = 0x504C5847
+# 16 MiB of WAL between checkpoints: a page that gets many small appends is copied over once.
+CHECKPOINT_PAGES = 4096
+WRITER_CACHE_KIB = 32 * 1024
+BUSY_TIMEOUT_S = 5.0
+
+# sample.value has no type, hence no affinity: an integer stays an integer, a float a float.
+# The tables are keyed by what makes a point the same point; one that comes again changes nothing.
+# For events the value belongs to the identity: two log lines may share a millisecond.
+_TABLES = '''
+CREATE TABLE source (
+    id INTEGER PRIMARY KEY,
+    slug TEXT NOT NULL UNIQUE,
+    newest_metric_ms INTEGER
+);
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL REFERENCES source (id),
+    class TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    received_ms INTEGER NOT NULL,
+    UNIQUE (source, class, metric, tags)
+);
+CREATE TABLE sample (
+    series INTEGER NOT NULL,
+    timestamp_ms INTEGER NOT NULL,
+    value NOT NULL,
+    PRIMARY KEY (series, timestamp_ms)
+) WITHOUT ROWID;
+CREATE TABLE event (
+    series INTEGER NOT NULL,
+    timestamp_ms INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (series, timestamp_ms, value)
+) WITHOUT ROWID;
+CREATE TABLE api_key (
+    id INTEGER PRIMARY KEY,
+    sha256 BLOB NOT NULL UNIQUE,
+    prefix TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+);
+CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), at_ms INTEGER NOT NULL)
+'''
+
+
+class StoreError(PlexusError):
+    """The gateway's database cannot be opened, read or written."""
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open the one writing connection, creating the tables in a new file; StoreError if not."""
+    try:
+        connection = sqlite3.connect(
+            path, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise StoreError(f'{path}: cannot be opened as a database: {error}') from None
+    try:
+        _prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(
+            f'{path}: cannot be used as a database: {error}; move it away to begin '
+            'with an empty one, or name another folder with --data') from None
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open a connection that cannot write; it may be handed from thread to thread."""
+    connection = sqlite3.connect(
+        f'{path.absolute().as_uri()}?mode=ro', uri=True, isolation_level=None,
+        timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+    connection.execute('PRAGMA query_only = ON')
+    return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit at the end, roll back on any exception."""
+    connection.execute('BEGIN IMMEDIATE')
+    try:
+        yield
+        connection.execute('COMMIT')
+    except BaseException:
+        if connection.in_transaction:  # SQLite itself rolls back on a full disk
+            connection.execute('ROLLBACK')
+        raise
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = _number(connection, 'PRAGMA user_version')
+    application = _number(connection, 'PRAGMA application_id')
+    tables = _number(connection, 'SELECT count(*) FROM sqlite_master')
+    if application != APPLICATION_ID and (application or version or tables):
+        raise StoreError(
+            f'{path}: saw the database of another program, expected one of the gateway; name '
+            'another folder with --data')
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f'{path}: saw version {version} of the database, expected at most {SCHEMA_VERSION}: '
+            'a newer plexus_bridge wrote it; start that one, or name another folder with --data')
+    connection.execute('PRAGMA journal_mode = WAL')
+    connection.execute('PRAGMA synchronous = FULL')
+    connection.execute(f'PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}')
+    connection.execute(f'PRAGMA cache_size = -{WRITER_CACHE_KIB}')
+    if version == 0:
+        with transaction(connection):
+            for statement in _TABLES.split(';'):
+                connection.execute(statement)
+            connection.execute(f'PRAGMA application_id = {APPLICATION_ID}')
+            connection.execute(f'PRAGMA user_version = {SCHEMA_VERSION}')
+
+
+def _number(connection: sqlite3.Connection, statement: str) -> int:
+    return int(connection.execute(statement).fetchone()[0])

@@ -1,0 +1,229 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`plexus-bridge gateway`: opens the folder, binds the address, serves until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Iterator
+import contextlib
+import fcntl
+import ipaddress
+import logging
+import os
+from pathlib import Path
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from plexus_bridge.gateway.app import create_app
+from plexus_bridge.gateway.gateway import Gateway
+from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.keys import ensure_first_key
+from plexus_bridge.gateway.keys import FirstKey
+from plexus_bridge.gateway.keys import KeyRing
+from plexus_bridge.gateway.schema import open_writer
+from plexus_bridge.gateway.schema import StoreError
+from plexus_bridge.gateway.store import Store
+from plexus_bridge.points import MAX_MESSAGE_BYTES
+
+DEFAULT_HOST = '127.0.0.1'
+DEFAULT_PORT = 8787
+DATABASE_NAME = 'gateway.db'
+KEY_NAME = 'key'
+LOCK_NAME = 'gateway.lock'
+PING_INTERVAL_S = 30.0
+BACKLOG = 1024
+
+
+class ServeError(Exception):
+    """The gateway cannot start; the text says why and what to do."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        '--host', default=DEFAULT_HOST,
+        help='address to listen on; the default, %(default)s, is reached from this machine only')
+    parser.add_argument(
+        '--port', type=int, default=DEFAULT_PORT, help='default: %(default)s; 0 takes a free one')
+    parser.add_argument(
+        '--data', type=Path, metavar='DIR',
+        help='folder of database and key (default: gateway/ in PLEXUS_HOME or ~/.plexus)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit code."""
+    folder: Path = args.data or default_folder()
+    try:
+        with contextlib.ExitStack() as held:
+            held.enter_context(locked_folder(folder))
+            listener = held.enter_context(bound_socket(args.host, args.port))
+            first_key, gateway = open_gateway(folder)
+            warn_if_exposed(listener)
+            announce(listener, folder, first_key)
+            serve(gateway, listener)
+    except (ServeError, StoreError) as error:
+        print(f'plexus-bridge gateway: {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
+def main() -> int:
+    """Run as a program of its own."""
+    parser = argparse.ArgumentParser(prog='gateway', description=__doc__)
+    add_arguments(parser)
+    return run(parser.parse_args())
+
+
+def default_folder() -> Path:
+    """Return the gateway's folder in the state folder of this user."""
+    home = os.environ.get('PLEXUS_HOME')
+    return (Path(home) if home else Path.home() / '.plexus') / 'gateway'
+
+
+@contextlib.contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Make the folder and hold it, so that no second gateway uses the same database."""
+    try:
+        # Each folder that is made is private: data and key lie below it.
+        for part in (*reversed(folder.parents), folder):
+            if not part.exists():
+                part.mkdir(mode=0o700)
+        lock = (folder / LOCK_NAME).open('a+')
+    except OSError as error:
+        raise ServeError(
+            f'{folder}: cannot be used for the data: {error.strerror}; name a folder '
+            'that you may write to with --data') from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            holder = lock.read(20).strip()
+            raise ServeError(
+                f'{folder}: is in use by another gateway{f" (process {holder})" if holder else ""}'
+                '; stop that one, or name another folder with --data') from None
+        lock.truncate(0)
+        lock.write(f'{os.getpid()}\n')
+        lock.flush()
+        yield
+
+
+@contextlib.contextmanager
+def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """Bind the address; ServeError if it is taken or not one of this machine."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, OverflowError, UnicodeError) as error:
+        raise ServeError(f'{host}:{port}: is no address to listen on: {error}') from None
+    family, kind, protocol, _, address = found[0]
+    with socket.socket(family, kind, protocol) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, 'strerror', None) or error
+            raise ServeError(
+                f'{host}:{port}: cannot be listened on: {reason}; stop the other program, or '
+                'choose another port with --port') from None
+        yield listener
+
+
+def open_gateway(folder: Path) -> tuple[FirstKey, Gateway]:
+    """Open the folder's database and key; StoreError if they cannot be used."""
+    path = folder / DATABASE_NAME
+    with contextlib.closing(open_writer(path)) as connection:
+        path.chmod(0o600)
+        first_key = ensure_first_key(connection, folder / KEY_NAME, wall_ms())
+        keys = KeyRing(connection)
+    return first_key, Gateway(Store(path), keys)
+
+
+def warn_if_exposed(listener: socket.socket) -> None:
+    """Say on stderr what it means to listen on an address that others can reach."""
+    host = listener.getsockname()[0]
+    if not ipaddress.ip_address(host.partition('%')[0]).is_loopback:
+        print(
+            f'WARNING: {host} can be reached by other machines, and what they send is not '
+            'encrypted: whoever can listen on the network reads the API key and the data, and '
+            'with the key can read and write everything. Use it in a network that you trust, or '
+            'stay on 127.0.0.1 behind an SSH tunnel or a TLS proxy.', file=sys.stderr, flush=True)
+
+
+def announce(listener: socket.socket, folder: Path, first_key: FirstKey) -> None:
+    """Print where the gateway is, where the key is, and how a bridge gets here."""
+    host, port = listener.getsockname()[:2]
+    shown = f'[{host}]' if ':' in host else host
+    key_path = folder / KEY_NAME
+    print(f'Plexus gateway   http://{shown}:{port}')
+    print(f'device socket    ws://{shown}:{port}/ws/device')
+    print(f'database         {folder / DATABASE_NAME}')
+    if first_key.done in ('created', 'renewed'):
+        print(f'API key          {first_key.key}')
+        print(f'                 shown only now; kept in {key_path}')
+    else:
+        print(f'API key          in {key_path}')
+    if first_key.done == 'renewed':
+        print('                 (the key file was missing: this is a new key; older ones go on '
+              'being accepted)')
+    print(f'point a bridge at it: gateway: {{url: http://{shown}:{port}}} in its map; on this '
+          'machine it finds')
+    print('the key by itself, on others set PLEXUS_API_KEY. Ctrl+C stops the gateway.', flush=True)
+
+
+def serve(gateway: Gateway, listener: socket.socket) -> None:
+    """Serve on a bound socket until SIGINT or SIGTERM."""
+    config = uvicorn.Config(
+        create_app(gateway), log_config=None, log_level=logging.WARNING, access_log=False,
+        server_header=False, date_header=False, lifespan='on', backlog=BACKLOG,
+        # Sans-I/O websockets: unmasks in C and stops reading while the application is busy.
+        ws='websockets-sansio', ws_max_size=MAX_MESSAGE_BYTES, ws_per_message_deflate=False,
+        ws_ping_interval=PING_INTERVAL_S, ws_ping_timeout=PING_INTERVAL_S,
+        timeout_graceful_shutdown=10)
+    GatewayServer(config, gateway).run(sockets=[listener])
+
+
+class GatewayServer(uvicorn.Server):
+    """Uvicorn, but waiting for signals instead of polling, and polite at the end."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway):
+        super().__init__(config)
+        self._gateway = gateway
+        self._stopping = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM; unlike uvicorn's own, exit as after any other stop."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.stop)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    def stop(self) -> None:
+        """End `serve`; called on the loop."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Wait until told to stop."""
+        await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no new connection, say goodbye to every device, then close (section 6.12)."""
+        for server in self.servers:
+            server.close()
+        await self._gateway.devices.say_goodbye('gateway is shutting down')
+        await super().shutdown(sockets)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
