@@ -1,0 +1,34 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make demo [SECONDS=20]   local gateway, simulated robot and bridge, until Ctrl+C
+#   make test [ARGS='-k x']  linter, type check and all tests
+#   make env                 only set up .venv; PYTHON=/usr/bin/python3.12 takes that python
+#   make lint | types | fix | clean
+
+IN_ENV := ./scripts/in_env.sh
+
+.PHONY: demo env test lint types fix clean
+.DEFAULT_GOAL := demo
+
+demo: env
+	@$(IN_ENV) plexus-bridge demo $(if $(SECONDS),--seconds $(SECONDS))
+
+env:
+	@./scripts/env.sh
+
+test: lint types
+	$(IN_ENV) python -m pytest $(ARGS)
+
+lint: env
+	$(IN_ENV) ruff check .
+
+types: env
+	$(IN_ENV) mypy
+
+fix: env
+	$(IN_ENV) ruff check --fix .
+
+clean:
+	rm -rf .venv build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
