@@ -151,21 +151,32 @@ class Outbox:
         """Tell whether a frame that is still on disk is on its way, or done with already."""
         return key in self._taken or key in self._settled or key in self._forgetting
 
-    def settle(self, keys: Iterable[int]) -> None:
-        """Let frames go: they are stored, or will never be."""
+    def settle(self, keys: Iterable[int]) -> int:
+        """Let frames go: they are stored, or will never be. Returns how many points they had."""
+        points = 0
         with self._lock:
             for key in keys:
-                if self._taken.pop(key, None):
+                frame = self._taken.pop(key, None)
+                if frame:
+                    points += frame.points
                     self._settled.append(key)
+        return points
 
-    def give_back(self, keys: Iterable[int]) -> None:
-        """Say that frames did not arrive: they are the next to be taken, in their old order."""
+    def give_back(self, keys: Iterable[int]) -> int:
+        """Say that frames did not arrive: they are taken next, in their old order."""
         with self._lock:
             frames = [self._taken.pop(key) for key in keys if key in self._taken]
             for frame in reversed(frames):
                 self._fresh[frame.lane].appendleft(frame)
                 self._fresh_bytes += len(frame.points_json)
-        self._counters.add('frames_given_back', len(frames))
+        return len(frames)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be taken and nothing is on its way."""
+        with self._lock:
+            return (not self._taken and not any(self._fresh.values())
+                    and all(self._drained.values()) and not any(self._read.values()))
 
     def pending(self) -> tuple[int, int]:
         """Return points and bytes that the journal keeps."""

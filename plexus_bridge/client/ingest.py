@@ -1,0 +1,150 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+``POST /ingest`` (protocol section 5): the road for telemetry where the socket is not to be had.
+
+Requests block, so they are made by a thread of their own, one at a time; the link's thread
+hands in a frame and hears of the outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import enum
+import gzip
+import queue
+import threading
+
+import requests
+
+from plexus_bridge import encoding
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.frames import Frame
+
+TIMEOUT_S = 10.0
+GZIP_FROM_BYTES = 1024
+GZIP_LEVEL = 6
+
+
+class Result(enum.Enum):
+    """What became of a request, and what follows from it."""
+
+    STORED = 'stored'
+    DISCARDED = 'discarded'
+    RETRY = 'try again later'
+    NOT_AUTHORISED = 'not authorised'
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answer to one frame; `retry_after_s` if the gateway named a time."""
+
+    frame: Frame
+    result: Result
+    detail: str = ''
+    retry_after_s: float | None = None
+
+
+class HttpIngest:
+    """Sends frames one after the other; `deliver` is called with each outcome, in its thread."""
+
+    def __init__(self, gateway_url: str, api_key: str, source_id: str, user_agent: str,
+                 deliver: Callable[[Outcome], None], counters: Counters):
+        self._url = f'{gateway_url.rstrip("/")}/ingest'
+        self._head = b'{"source_id":%b,"points":[' % encoding.dumps(source_id)
+        self._session = requests.Session()
+        self._session.headers.update({
+            'x-api-key': api_key, 'Content-Type': 'application/json', 'User-Agent': user_agent})
+        self._deliver = deliver
+        self._counters = counters
+        self._frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
+        self._busy = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a frame is on its way."""
+        return self._busy
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame; call only when not `busy`."""
+        self._busy = True
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._work, name='plexus-http', daemon=True)
+            self._thread.start()
+        self._frames.put(frame)
+
+    def close(self, timeout_s: float) -> None:
+        """Let a request that is under way end within the time, then give up on it."""
+        self._frames.put(None)
+        if self._thread:
+            self._thread.join(timeout_s)
+        self._session.close()
+
+    def _work(self) -> None:
+        while (frame := self._frames.get()) is not None:
+            outcome = self._post(frame)
+            self._busy = False
+            self._deliver(outcome)
+
+    def _post(self, frame: Frame) -> Outcome:
+        body = self._head + frame.points_json + b']}'
+        headers = {}
+        if len(body) > GZIP_FROM_BYTES:
+            body = gzip.compress(body, GZIP_LEVEL)
+            headers['Content-Encoding'] = 'gzip'
+        self._counters.add('bytes_sent_http', len(body))
+        try:
+            # A redirect is never followed: it would turn the POST into something else.
+            response = self._session.post(
+                self._url, body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
+        except requests.RequestException as error:
+            return Outcome(frame, Result.RETRY, f'{self._url}: {_reason(error)}')
+        with response:
+            return self._judge(frame, response)
+
+    def _judge(self, frame: Frame, response: requests.Response) -> Outcome:
+        status = response.status_code
+        if status == 200:
+            return self._judge_success(frame, response)
+        detail = f'{self._url}: saw status {status}: {response.text[:200]!r}'
+        if status in (401, 403):
+            return Outcome(frame, Result.NOT_AUTHORISED, detail)
+        if status in (400, 422):
+            return Outcome(frame, Result.DISCARDED, detail)
+        return Outcome(frame, Result.RETRY, detail, _retry_after(response))
+
+    def _judge_success(self, frame: Frame, response: requests.Response) -> Outcome:
+        try:
+            answer = encoding.loads(response.content)
+            count = int(answer['count'])
+            dropped = int(answer.get('dropped', 0))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return Outcome(
+                frame, Result.RETRY,
+                f'{self._url}: saw {response.text[:80]!r}, expected {{"success": true, "count": '
+                '…}: this is no Plexus gateway')
+        # Older gateways skip without saying so: what is missing from the count was dropped.
+        dropped = max(dropped, frame.points - count)
+        if dropped > 0:
+            self._counters.drop('gateway_dropped', dropped)
+        return Outcome(frame, Result.STORED)
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    try:
+        return max(0.0, float(response.headers.get('Retry-After', '')))
+    except ValueError:
+        return None
+
+
+def _reason(error: requests.RequestException) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return f'no trusted connection: {error}'
+    if isinstance(error, requests.Timeout):
+        return f'no answer within {TIMEOUT_S:.0f} s'
+    if isinstance(error, requests.ConnectionError):
+        return 'no connection'
+    return str(error)

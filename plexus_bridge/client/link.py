@@ -1,0 +1,323 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The thread that owns the connection: it moves frames from the outbox to the gateway and back.
+
+The device socket is preferred; while it cannot be had, or brings no acknowledgements, telemetry
+goes by HTTP. Nothing here decides what the protocol says: that is `DeviceSession`'s.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+import contextlib
+from dataclasses import dataclass
+import enum
+import logging
+import socket
+import threading
+import time
+
+from plexus_bridge.client.device_socket import DeviceSocket
+from plexus_bridge.client.device_socket import socket_url
+from plexus_bridge.client.device_socket import wait
+from plexus_bridge.client.ingest import HttpIngest
+from plexus_bridge.client.ingest import Outcome
+from plexus_bridge.client.ingest import Result
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.errors import LinkError
+from plexus_bridge.protocol import device
+from plexus_bridge.protocol.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+# A refused key is not asked about more often than this.
+REFUSED_DELAY_S = 60.0
+# Written but not yet taken by the network: more would make urgent frames wait.
+MAX_UNSENT_BYTES = 65536
+_LONGEST_WAIT_S = 5.0
+
+
+class Transport(enum.Enum):
+    """How telemetry leaves at the moment."""
+
+    NONE = 'none'
+    SOCKET = 'socket'
+    HTTP = 'http'
+
+
+@dataclass(frozen=True)
+class LinkStatus:
+    """What the link knows of itself; `detail` says why there is none."""
+
+    transport: Transport = Transport.NONE
+    detail: str = 'not tried yet'
+    clock_offset_ms: float | None = None
+    reconnects: int = 0
+
+
+class Link:
+    """Runs from `start` to `stop`; everything else happens in its own thread."""
+
+    def __init__(self, gateway_url: str, hello: device.Hello, outbox: Outbox,
+                 counters: Counters, *, user_agent: str):
+        self._url = socket_url(gateway_url)
+        self._session = device.DeviceSession(hello)
+        self._outbox = outbox
+        self._counters = counters
+        self._outcomes: deque[Outcome] = deque()
+        self._http = HttpIngest(
+            gateway_url, hello.api_key, hello.source_id, user_agent, self._outcome_came,
+            counters)
+        self._socket: DeviceSocket | None = None
+        self._socket_backoff = Backoff()
+        self._http_backoff = Backoff()
+        self._next_connect = 0.0
+        self._next_post = 0.0
+        self._refused = False
+        self._status = LinkStatus()
+        self._stop_by: float | None = None
+        self._reader, self._waker = socket.socketpair()
+        self._reader.setblocking(False)
+        self._waker.setblocking(False)
+        self._thread = threading.Thread(target=self._run, name='plexus-link', daemon=True)
+
+    @property
+    def status(self) -> LinkStatus:
+        """How the link is now."""
+        return self._status
+
+    def start(self) -> None:
+        """Begin to connect, and go on for ever."""
+        self._outbox.wake = self.wake
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something to do; any thread may."""
+        with contextlib.suppress(BlockingIOError):  # else enough wake-ups are waiting already
+            self._waker.send(b'\0')
+
+    def stop(self, drain_s: float = 2.0) -> None:
+        """Send what can be sent within `drain_s`, then end; the journal has the rest."""
+        self._stop_by = time.monotonic() + drain_s
+        self.wake()
+        if self._thread.ident:
+            # A connection attempt under way cannot be interrupted; it is left behind.
+            self._thread.join(drain_s + 1.0)
+        self._http.close(timeout_s=0.5)
+
+    # -- the thread
+
+    def _run(self) -> None:
+        while not self._is_finished():
+            try:
+                self._step()
+            except LinkError as error:
+                self._handle(self._session.lost(str(error)))
+            except Exception:
+                # One bad moment must not end the link: start the connection anew.
+                log.exception('unexpected error on the link; reconnecting')
+                self._handle(self._session.lost('unexpected error'))
+        self._handle(self._session.close())
+        self._drop_socket(flush_s=0.5)
+        self._outbox.close_backlog()
+
+    def _is_finished(self) -> bool:
+        if self._stop_by is None:
+            return False
+        return time.monotonic() >= self._stop_by or self._outbox.idle or not (
+            self._session.acks or self._http.busy)
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        self._connect_if_due(now)
+        self._handle(self._session.tick(now))
+        while self._outcomes:
+            self._judge(self._outcomes.popleft(), now)
+        self._send_frames(now)
+        readable, writable = wait(self._socket, self._reader, self._patience(now))
+        self._clear_wakes()
+        if self._socket and writable:
+            self._socket.write()
+        if self._socket and readable:
+            for message in self._socket.read():
+                self._handle(self._session.receive(message, time.monotonic()))
+
+    def _patience(self, now: float) -> float:
+        """Return how long there is nothing to do unless something comes."""
+        moments = [now + _LONGEST_WAIT_S]
+        if self._socket is None:
+            moments.append(self._next_connect)
+        deadline = self._session.deadline()
+        if deadline is not None:
+            moments.append(deadline)
+        if not self._session.acks and not self._http.busy and self._next_post > now:
+            moments.append(self._next_post)
+        if self._stop_by is not None:
+            moments.append(self._stop_by)
+        return max(0.0, min(moments) - now)
+
+    def _clear_wakes(self) -> None:
+        try:
+            while len(self._reader.recv(4096)) == 4096:
+                pass
+        except BlockingIOError:
+            pass
+
+    # -- the socket
+
+    def _connect_if_due(self, now: float) -> None:
+        if self._socket is not None or now < self._next_connect or self._stop_by is not None:
+            return
+        try:
+            self._socket = DeviceSocket(self._url)
+        except LinkError as error:
+            self._next_connect = time.monotonic() + self._socket_backoff.next_delay()
+            self._tell_down(str(error))
+            return
+        self._session.opened(time.monotonic())
+        self._write_messages()
+
+    def _write_messages(self) -> None:
+        for message in self._session.messages_to_send():
+            if self._socket is not None:
+                self._socket.send(message)
+
+    def _send_frames(self, now: float) -> None:
+        self._write_messages()
+        while (self._socket is not None and self._session.can_send(1)
+                and self._socket.unsent_bytes < MAX_UNSENT_BYTES):
+            frame = self._outbox.take()
+            if frame is None:
+                return
+            if not self._session.can_send(frame.points):
+                self._outbox.give_back([frame.key])
+                return
+            self._session.send_telemetry(frame.key, frame.points_json, frame.points, now)
+            self._counters.add('frames_sent')
+            self._counters.add('points_sent', frame.points)
+            self._counters.add('bytes_sent', len(frame.points_json))
+            self._write_messages()
+        if not self._session.acks:
+            self._post_frame(now)
+
+    def _drop_socket(self, flush_s: float = 0.0) -> None:
+        if self._socket is not None:
+            self._socket.close(flush_s)
+            self._socket = None
+
+    # -- what the session says
+
+    def _handle(self, events: list[device.DeviceEvent]) -> None:
+        for event in events:
+            if isinstance(event, device.FramesStored):
+                self._counters.add('points_acknowledged', self._outbox.settle(event.keys))
+            elif isinstance(event, device.FramesDiscarded):
+                points = self._outbox.settle(event.keys)
+                self._counters.drop(f'gateway_{event.code.lower() or "error"}', points)
+                log.warning('the gateway threw %d points away: %s %s',
+                            points, event.code, event.detail)
+            elif isinstance(event, device.FramesReturned):
+                self._counters.add('frames_resent', self._outbox.give_back(event.keys))
+            elif isinstance(event, device.Authenticated):
+                self._authenticated(event)
+            elif isinstance(event, device.Refused):
+                self._refuse(event)
+            elif isinstance(event, device.Disconnected):
+                self._disconnected(event)
+            elif isinstance(event, device.Trouble):
+                self._counters.add('gateway_complaints')
+                log.warning('the gateway complains: %s %s', event.code, event.detail)
+            else:
+                log.info('message %r of the gateway is not known here', event.kind)
+        self._write_messages()
+
+    def _authenticated(self, event: device.Authenticated) -> None:
+        again = self._socket_backoff.failures > 0
+        self._socket_backoff.succeeded()
+        self._refused = False
+        offset = None
+        if event.server_time_ms is not None:
+            wall_ms = time.time() * 1000 - event.round_trip_s * 500
+            offset = event.server_time_ms - wall_ms
+        self._set_status(
+            Transport.SOCKET if event.acks else Transport.HTTP, '', clock_offset_ms=offset)
+        log.info('%s to %s%s', 'reconnected' if again else 'connected', self._url,
+                 '' if event.acks else ', which does not acknowledge: telemetry goes by HTTP')
+
+    def _refuse(self, event: device.Refused) -> None:
+        self._refused = True
+        if event.code == 'streaming_requires_plan':
+            log.warning('the plan does not include the device socket; telemetry goes by HTTP')
+        else:
+            log.error(
+                'the gateway refuses this robot: %s. Check PLEXUS_API_KEY (or api_key in '
+                'config.json) and the source_id; what is measured meanwhile is kept on disk',
+                event.detail)
+
+    def _disconnected(self, event: device.Disconnected) -> None:
+        self._write_messages_quietly()
+        self._drop_socket()
+        delay = self._socket_backoff.next_delay(goodbye=event.goodbye and not self._refused)
+        if self._refused:
+            delay = max(delay, REFUSED_DELAY_S)
+        self._next_connect = time.monotonic() + delay
+        self._set_status(Transport.NONE, event.reason, reconnects=self._status.reconnects + 1)
+        if self._stop_by is None:
+            log.warning('not connected: %s; next try in %.1f s', event.reason, delay)
+
+    def _write_messages_quietly(self) -> None:
+        with contextlib.suppress(LinkError):  # the connection is over in any case
+            self._write_messages()
+
+    def _tell_down(self, detail: str) -> None:
+        if self._status.detail != detail:
+            log.warning('cannot connect: %s; trying on', detail)
+        self._set_status(self._status.transport, detail)
+
+    def _set_status(self, transport: Transport, detail: str, *,
+                    clock_offset_ms: float | None = None, reconnects: int | None = None) -> None:
+        self._status = LinkStatus(
+            transport, detail,
+            self._status.clock_offset_ms if clock_offset_ms is None else clock_offset_ms,
+            self._status.reconnects if reconnects is None else reconnects)
+
+    # -- HTTP
+
+    def _outcome_came(self, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+        self.wake()
+
+    def _post_frame(self, now: float) -> None:
+        # While a socket is being opened, wait for it: HTTP is for when it fails.
+        if self._http.busy or now < self._next_post or self._outcomes or (
+                self._session.connected and not self._session.live):
+            return
+        frame = self._outbox.take()
+        if frame is None:
+            return
+        self._counters.add('frames_sent_http')
+        self._http.send(frame)
+
+    def _judge(self, outcome: Outcome, now: float) -> None:
+        frame = outcome.frame
+        if outcome.result is Result.STORED:
+            self._http_backoff.succeeded()
+            self._counters.add('points_acknowledged', self._outbox.settle([frame.key]))
+            if not self._session.live:
+                self._set_status(Transport.HTTP, self._status.detail)
+            return
+        if outcome.result is Result.DISCARDED:
+            self._counters.drop('gateway_refused', self._outbox.settle([frame.key]))
+            log.warning('the gateway refused %d points: %s', frame.points, outcome.detail)
+            return
+        self._outbox.give_back([frame.key])
+        delay = outcome.retry_after_s or self._http_backoff.next_delay()
+        if outcome.result is Result.NOT_AUTHORISED:
+            delay = REFUSED_DELAY_S
+            log.error('%s. Check PLEXUS_API_KEY and its scopes; nothing is lost meanwhile',
+                      outcome.detail)
+        self._next_post = now + delay
+        if not self._session.live:
+            self._set_status(Transport.NONE, outcome.detail)
