@@ -125,6 +125,8 @@ def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(address)
+            # From here on connections wait in line instead of being refused.
+            listener.listen(BACKLOG)
         except (OSError, OverflowError) as error:
             reason = getattr(error, 'strerror', None) or error
             raise ServeError(
