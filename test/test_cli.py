@@ -7,8 +7,10 @@ import subprocess
 import sys
 import types
 
-from plexus_bridge import cli
 import pytest
+
+from plexus_bridge import cli
+
 
 @pytest.fixture
 def greet(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
