@@ -25,13 +25,13 @@ from plexus_bridge.errors import PointError
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.gateway import wall_ms
-from plexus_bridge.protocol.gateway import DeviceHello
 from plexus_bridge.protocol.gateway import DeviceLeft
 from plexus_bridge.protocol.gateway import GatewayEvent
 from plexus_bridge.protocol.gateway import GatewaySession
 from plexus_bridge.protocol.gateway import HelloReceived
 from plexus_bridge.protocol.gateway import InvalidReceived
 from plexus_bridge.protocol.gateway import TelemetryReceived
+from plexus_bridge.protocol.hello import DeviceHello
 from plexus_bridge.protocol.messages import Binary
 from plexus_bridge.protocol.messages import Close
 from plexus_bridge.protocol.messages import CloseCode

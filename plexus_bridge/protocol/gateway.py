@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field
 import enum
 import re
 from typing import Any
@@ -21,10 +20,11 @@ from typing import Any
 from plexus_bridge.errors import LocalProtocolError
 from plexus_bridge.errors import PointError
 from plexus_bridge.errors import RemoteProtocolError
-from plexus_bridge.points import check_source_id
 from plexus_bridge.points import MAX_MESSAGE_BYTES
 from plexus_bridge.points import read_points
 from plexus_bridge.points import ReceivedPoint
+from plexus_bridge.protocol.hello import DeviceHello
+from plexus_bridge.protocol.hello import read_hello
 from plexus_bridge.protocol.messages import Binary
 from plexus_bridge.protocol.messages import Close
 from plexus_bridge.protocol.messages import CloseCode
@@ -39,22 +39,10 @@ SILENCE_TIMEOUT_S = 90.0
 PROTOCOL_VERSION = 1
 # Twice the window of a well-behaved client; an owner that sees `congested` stops reading.
 MAX_UNDECIDED_FRAMES = 64
+MAX_UNDECIDED_POINTS = 20_000
+MAX_UNSENT_MESSAGES = 64
 
 _SEQ_IN_TEXT = re.compile(rb'"seq"\s*:\s*([1-9][0-9]{0,15})\b')
-
-
-@dataclass(frozen=True)
-class DeviceHello:
-    """What a device says of itself in `device_auth` (sections 6.2 and 11.2)."""
-
-    api_key: str
-    device_token: str
-    source_id: str
-    platform: str = ''
-    agent_version: str = ''
-    hears_goodbye: bool = False
-    acks: bool = False
-    body: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,6 +119,7 @@ class _Verdict:
     seq: int | None
     answer: str | None = None
     detail: str = ''
+    points: int = 0
 
 
 _STORED = 'stored'
@@ -145,7 +134,10 @@ class GatewaySession:
         self._acks = False
         self._heard_at = now
         self._outgoing: deque[Message] = deque()
+        self._newest_seq = 0
+        self._newest_ack: Message | None = None
         self._undecided: deque[_Verdict] = deque()
+        self._undecided_points = 0
         self._first_ticket = 0
 
     @property
@@ -165,8 +157,10 @@ class GatewaySession:
 
     @property
     def congested(self) -> bool:
-        """Whether the owner should stop reading until frames have been decided."""
-        return len(self._undecided) >= MAX_UNDECIDED_FRAMES
+        """Whether the owner should stop reading until frames are decided and answers sent."""
+        return (len(self._undecided) >= MAX_UNDECIDED_FRAMES
+                or self._undecided_points >= MAX_UNDECIDED_POINTS
+                or len(self._outgoing) >= MAX_UNSENT_MESSAGES)
 
     def deadline(self) -> float | None:
         """Return when `tick` must be called next, None for never."""
@@ -174,6 +168,11 @@ class GatewaySession:
             return None
         wait = AUTH_TIMEOUT_S if self._state is _State.WAITING else SILENCE_TIMEOUT_S
         return self._heard_at + wait
+
+    def heard(self, now: float) -> None:
+        """Note a sign of life of a device that is no message: its answer to a ping."""
+        if self._state is _State.LIVE:  # before, only device_auth counts
+            self._heard_at = now
 
     def tick(self, now: float) -> None:
         """Act on time-outs: no `device_auth` in 10 s, or 90 s of silence (section 6.12)."""
@@ -238,7 +237,10 @@ class GatewaySession:
 
     def storage_failed(self, detail: str) -> None:
         """Say that nothing can be stored now: every undecided frame will come again."""
+        if self._state is _State.CLOSED:
+            return
         self._undecided.clear()
+        self._undecided_points = 0
         # The code that clients know for a store that is down, whatever the store is made of.
         self._error('REDIS_UNAVAILABLE', detail)
         self._close(CloseCode.TRY_AGAIN_LATER, 'storage unavailable')
@@ -251,7 +253,7 @@ class GatewaySession:
         """
         if self._state is _State.LIVE and self._hello and not self._hello.hears_goodbye:
             self._state = _State.CLOSED
-        else:
+        elif self._state is not _State.CLOSED:
             self._close(CloseCode.GOING_AWAY, reason)
 
     def send(self, message: dict[str, Any]) -> None:
@@ -268,7 +270,7 @@ class GatewaySession:
             body = decode(message.payload)
             if body['type'] != 'device_auth':
                 raise RemoteProtocolError(f'saw {body["type"][:64]!r}')
-            hello = self._read_hello(body)
+            hello = read_hello(body)
         except RemoteProtocolError as error:
             self._refuse_and_close('', f'first message must be device_auth: {error}')
             return [InvalidReceived('AUTH', str(error))]
@@ -278,18 +280,6 @@ class GatewaySession:
         self._hello = hello
         self._state = _State.AUTHORISING
         return [HelloReceived(hello)]
-
-    @staticmethod
-    def _read_hello(body: dict[str, Any]) -> DeviceHello:
-        def text(key: str) -> str:
-            value = body.get(key, '')
-            return value if isinstance(value, str) else ''
-
-        return DeviceHello(
-            api_key=text('api_key'), device_token=text('device_token'),
-            source_id=check_source_id(body.get('source_id')), platform=text('platform'),
-            agent_version=text('agent_version'), hears_goodbye=body.get('hears_goodbye') is True,
-            acks=body.get('acks') is True, body=body)
 
     def _expect_authorising(self) -> DeviceHello:
         if self._state is not _State.AUTHORISING or self._hello is None:
@@ -302,10 +292,7 @@ class GatewaySession:
         try:
             body = decode(payload)
         except RemoteProtocolError as error:
-            # The number of a broken frame is searched in its text, so that the client
-            # does not keep a frame that can never be stored (section 6.5).
-            found = _SEQ_IN_TEXT.search(payload)
-            return [self._invalid('INVALID_JSON', str(error), int(found[1]) if found else None)]
+            return [self._invalid('INVALID_JSON', str(error), self._broken_seq(payload))]
         kind = body['type']
         if kind == 'telemetry':
             return [self._receive_telemetry(body, wall_ms)]
@@ -315,20 +302,35 @@ class GatewaySession:
             return [MessageReceived(kind, body)]
         return [self._invalid('INVALID_MESSAGE', f'unknown type {kind!r}', None)]
 
+    def _broken_seq(self, payload: bytes) -> int | None:
+        """
+        Return the number of a telemetry frame that cannot be read, if its text tells.
+
+        The client then does not keep a frame that can never be stored (section 6.5). Only the next
+        number is believed: a wrong one would make the client forget frames that are on their way.
+        """
+        found = _SEQ_IN_TEXT.search(payload)
+        if found is None or int(found[1]) != self._newest_seq + 1:
+            return None
+        self._newest_seq += 1
+        return self._newest_seq
+
     def _receive_telemetry(self, body: dict[str, Any], wall_ms: int) -> GatewayEvent:
-        seq = body.get('seq')
-        if not is_seq(seq):
-            seq = None
-            if self._acks:
-                return self._invalid(
-                    'INVALID_MESSAGE', 'telemetry without "seq", an integer from 1 on', None)
+        number = body.get('seq')
+        seq = number if is_seq(number) else None
+        if seq is not None:
+            self._newest_seq = seq
+        elif self._acks:
+            return self._invalid(
+                'INVALID_MESSAGE', 'telemetry without "seq", an integer from 1 on', None)
         try:
             points = read_points(body.get('points'), wall_ms)
         except PointError as error:
             return self._invalid('INVALID_MESSAGE', str(error), seq)
         session_id = body.get('session_id')
         ticket = self._first_ticket + len(self._undecided)
-        self._undecided.append(_Verdict(seq))
+        self._undecided.append(_Verdict(seq, points=len(points)))
+        self._undecided_points += len(points)
         return TelemetryReceived(
             ticket, points, session_id if isinstance(session_id, str) and session_id else None)
 
@@ -355,6 +357,7 @@ class GatewaySession:
         while self._undecided and self._undecided[0].answer is not None:
             verdict = self._undecided.popleft()
             self._first_ticket += 1
+            self._undecided_points -= verdict.points
             if verdict.answer == _STORED:
                 ack = max(ack, verdict.seq or 0)
                 continue
@@ -364,8 +367,12 @@ class GatewaySession:
         self._acknowledge(ack)
 
     def _acknowledge(self, seq: int) -> None:
-        if seq and self._acks:
-            self._outgoing.append(encode({'type': 'telemetry_ack', 'seq': seq}))
+        if not seq or not self._acks:
+            return
+        if self._outgoing and self._outgoing[-1] is self._newest_ack:
+            self._outgoing.pop()  # not sent yet, and the new one says that too
+        self._newest_ack = encode({'type': 'telemetry_ack', 'seq': seq})
+        self._outgoing.append(self._newest_ack)
 
     def _error(self, code: str, detail: str, seq: int | None = None) -> None:
         # "message" is what the agents of old read, "detail" what the SDKs read (section 6.6).
