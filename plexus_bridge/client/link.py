@@ -10,8 +10,10 @@ goes by HTTP. Nothing here decides what the protocol says: that is `DeviceSessio
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 import contextlib
 from dataclasses import dataclass
+from dataclasses import replace
 import enum
 import logging
 import socket
@@ -52,9 +54,11 @@ class LinkStatus:
     """What the link knows of itself; `detail` says why there is none."""
 
     transport: Transport = Transport.NONE
-    detail: str = 'not tried yet'
+    detail: str = ''
+    refused: bool = False
+    connections: int = 0
     clock_offset_ms: float | None = None
-    reconnects: int = 0
+    clock_error_ms: float | None = None
 
 
 class Link:
@@ -75,8 +79,8 @@ class Link:
         self._http_backoff = Backoff()
         self._next_connect = 0.0
         self._next_post = 0.0
-        self._refused = False
         self._status = LinkStatus()
+        self.last_acknowledged_ms = 0
         self._stop_by: float | None = None
         self._reader, self._waker = socket.socketpair()
         self._reader.setblocking(False)
@@ -212,7 +216,7 @@ class Link:
     def _handle(self, events: list[device.DeviceEvent]) -> None:
         for event in events:
             if isinstance(event, device.FramesStored):
-                self._counters.add('points_acknowledged', self._outbox.settle(event.keys))
+                self._stored(event.keys)
             elif isinstance(event, device.FramesDiscarded):
                 points = self._outbox.settle(event.keys)
                 self._counters.drop(f'gateway_{event.code.lower() or "error"}', points)
@@ -234,20 +238,26 @@ class Link:
         self._write_messages()
 
     def _authenticated(self, event: device.Authenticated) -> None:
-        again = self._socket_backoff.failures > 0
+        again = self._status.connections > 0
         self._socket_backoff.succeeded()
-        self._refused = False
-        offset = None
+        self._status = replace(
+            self._status, transport=Transport.SOCKET if event.acks else Transport.HTTP, detail='',
+            refused=False, connections=self._status.connections + 1)
         if event.server_time_ms is not None:
+            # The gateway read its clock somewhere within the round trip: half of it is the error.
             wall_ms = time.time() * 1000 - event.round_trip_s * 500
-            offset = event.server_time_ms - wall_ms
-        self._set_status(
-            Transport.SOCKET if event.acks else Transport.HTTP, '', clock_offset_ms=offset)
+            self._status = replace(
+                self._status, clock_offset_ms=event.server_time_ms - wall_ms,
+                clock_error_ms=event.round_trip_s * 500)
         log.info('%s to %s%s', 'reconnected' if again else 'connected', self._url,
                  '' if event.acks else ', which does not acknowledge: telemetry goes by HTTP')
 
+    def _stored(self, keys: Sequence[int]) -> None:
+        self._counters.add('points_acknowledged', self._outbox.settle(keys))
+        self.last_acknowledged_ms = time.time_ns() // 1_000_000
+
     def _refuse(self, event: device.Refused) -> None:
-        self._refused = True
+        self._status = replace(self._status, refused=True)
         if event.code == 'streaming_requires_plan':
             log.warning('the plan does not include the device socket; telemetry goes by HTTP')
         else:
@@ -259,11 +269,12 @@ class Link:
     def _disconnected(self, event: device.Disconnected) -> None:
         self._write_messages_quietly()
         self._drop_socket()
-        delay = self._socket_backoff.next_delay(goodbye=event.goodbye and not self._refused)
-        if self._refused:
+        refused = self._status.refused
+        delay = self._socket_backoff.next_delay(goodbye=event.goodbye and not refused)
+        if refused:
             delay = max(delay, REFUSED_DELAY_S)
         self._next_connect = time.monotonic() + delay
-        self._set_status(Transport.NONE, event.reason, reconnects=self._status.reconnects + 1)
+        self._status = replace(self._status, transport=Transport.NONE, detail=event.reason)
         if self._stop_by is None:
             log.warning('not connected: %s; next try in %.1f s', event.reason, delay)
 
@@ -274,14 +285,7 @@ class Link:
     def _tell_down(self, detail: str) -> None:
         if self._status.detail != detail:
             log.warning('cannot connect: %s; trying on', detail)
-        self._set_status(self._status.transport, detail)
-
-    def _set_status(self, transport: Transport, detail: str, *,
-                    clock_offset_ms: float | None = None, reconnects: int | None = None) -> None:
-        self._status = LinkStatus(
-            transport, detail,
-            self._status.clock_offset_ms if clock_offset_ms is None else clock_offset_ms,
-            self._status.reconnects if reconnects is None else reconnects)
+        self._status = replace(self._status, detail=detail)
 
     # -- HTTP
 
@@ -304,9 +308,9 @@ class Link:
         frame = outcome.frame
         if outcome.result is Result.STORED:
             self._http_backoff.succeeded()
-            self._counters.add('points_acknowledged', self._outbox.settle([frame.key]))
+            self._stored([frame.key])
             if not self._session.live:
-                self._set_status(Transport.HTTP, self._status.detail)
+                self._status = replace(self._status, transport=Transport.HTTP)
             return
         if outcome.result is Result.DISCARDED:
             self._counters.drop('gateway_refused', self._outbox.settle([frame.key]))
@@ -320,4 +324,5 @@ class Link:
                       outcome.detail)
         self._next_post = now + delay
         if not self._session.live:
-            self._set_status(Transport.NONE, outcome.detail)
+            self._status = replace(
+                self._status, transport=Transport.NONE, detail=outcome.detail)

@@ -44,8 +44,8 @@ class Document:
         self.problems.append(Problem(self.file, line, column, place_text(place), text))
 
     def check(self, schema: Mapping[str, Any]) -> None:
-        """Note every difference from a JSON Schema (draft 2020-12)."""
-        validator = jsonschema.Draft202012Validator(schema)
+        """Note every difference from a JSON Schema (draft 7)."""
+        validator = jsonschema.Draft7Validator(schema)
         for error in validator.iter_errors(self.value):
             for place, text in _explain(error):
                 self.problem(place, text)

@@ -1,0 +1,184 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The bridge's node, its settings, and its main loop: poll, map, flush."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from types import TracebackType
+
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.executors import ExternalShutdownException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from plexus_bridge import __version__
+from plexus_bridge.client.link import Link
+from plexus_bridge.config.credentials import find_api_key
+from plexus_bridge.config.credentials import find_source_id
+from plexus_bridge.config.credentials import state_folder
+from plexus_bridge.config.map import load_map
+from plexus_bridge.config.map import RobotMap
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.journal import Journal
+from plexus_bridge.delivery.lanes import Lanes
+from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.errors import ConfigError
+from plexus_bridge.errors import JournalError
+from plexus_bridge.errors import MappingError
+from plexus_bridge.errors import PointError
+from plexus_bridge.mapping.topic import TopicMapper
+from plexus_bridge.points import check_source_id
+from plexus_bridge.protocol.device import Hello
+from plexus_bridge.ros.intake import Intake
+from plexus_bridge.ros.layouts import message_layout
+from plexus_bridge.ros.logs import log_to_ros
+from plexus_bridge.ros.logs import stop_logging_to_ros
+from plexus_bridge.ros.status import StatusPublisher
+from plexus_bridge.stopping import StopRequest
+
+log = logging.getLogger(__name__)
+
+POLL_PERIOD_S = 0.02
+PLATFORM = 'plexus-ros2'
+
+
+class BridgeNode(Node):
+    """The node ``plexus_bridge`` with its parameters; they say where and who, nothing secret."""
+
+    def __init__(self) -> None:
+        super().__init__('plexus_bridge')
+        for name, description in (
+                ('config_file', 'The map: which topics become which metrics (YAML).'),
+                ('source_id', "The robot's name in Plexus. Default: the map's."),
+                ('gateway_url', "http(s) address of the gateway. Default: the map's.")):
+            self.declare_parameter(
+                name, '', ParameterDescriptor(description=description, read_only=True))
+        self._handler = log_to_ros(self)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self)
+        self._thread = threading.Thread(target=self._serve, name='plexus-ros')
+
+    def __enter__(self) -> BridgeNode:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._executor.shutdown()
+        self._thread.join()
+        stop_logging_to_ros(self._handler)
+        self.destroy_node()
+
+    def setting(self, name: str) -> str:
+        """Return one of the text parameters, empty if it was not given."""
+        value: str = self.get_parameter(name).value
+        return value
+
+    def _serve(self) -> None:
+        # When the context goes first, that is the same as being told to stop.
+        with contextlib.suppress(ExternalShutdownException):
+            self._executor.spin()
+
+
+class Bridge:
+    """
+    Everything between the ROS graph and the gateway, on the thread that calls `run`.
+
+    ConfigError or JournalError at construction; nothing ends it afterwards but `stop`.
+    """
+
+    def __init__(self, node: BridgeNode):
+        config_file = node.setting('config_file')
+        if not config_file:
+            raise ConfigError(
+                'no map was given: set the parameter config_file, for example '
+                'ros2 launch plexus_bridge bridge.launch.py config_file:=/path/to/my_robot.yaml')
+        self._map = load_map(config_file)
+        check_known_types(self._map)
+        folder = state_folder()
+        gateway_url = node.setting('gateway_url') or self._map.gateway_url
+        source_id = node.setting('source_id') or self._map.source_id or find_source_id(folder)
+        try:
+            check_source_id(source_id, refuse_uuid=True)
+        except PointError as error:
+            raise ConfigError(str(error)) from None
+        api_key = find_api_key(gateway_url, folder)
+        self.counters = Counters()
+        lanes = Lanes(self.counters)
+        self._journal = Journal(
+            folder / 'journal' / f'{source_id}.db',
+            int(self._map.delivery.max_disk_mb * 1_000_000), self.counters)
+        if self._journal.set_aside:
+            log.error('the journal was damaged; it lies in %s now and a new one was begun',
+                      self._journal.set_aside)
+        self._outbox = Outbox(lanes, self._journal, self.counters)
+        self.link = Link(
+            gateway_url, Hello(api_key, source_id, PLATFORM, __version__), self._outbox,
+            self.counters, user_agent=f'{PLATFORM}/{__version__}')
+        self.intake = Intake(node, self._map.metrics, lanes, self.counters)
+        self._status = StatusPublisher(node, self, source_id, config_file, gateway_url)
+        log.info('source %s: %d rules of %s, to %s', source_id, len(self._map.metrics),
+                 config_file, gateway_url)
+
+    @property
+    def robot_map(self) -> RobotMap:
+        """The map in use."""
+        return self._map
+
+    def backlog(self) -> tuple[int, int]:
+        """Return points and bytes that are on disk and not acknowledged."""
+        return self._outbox.pending()
+
+    def run(self, stop: StopRequest) -> None:
+        """Bridge until told to stop; then deliver what can be delivered within two seconds."""
+        self.link.start()
+        flush_s = self._map.delivery.flush_ms / 1000
+        next_flush = 0.0
+        while not stop.wait(POLL_PERIOD_S):
+            now = time.monotonic()
+            self.intake.poll(now)
+            if now >= next_flush:
+                next_flush = now + flush_s
+                self._flush()
+        self.intake.poll(time.monotonic())
+        self._flush()
+        self.link.stop()
+        self._flush()
+        self.intake.close()
+        self._journal.close()
+
+    def _flush(self) -> None:
+        try:
+            self._outbox.flush()
+        except JournalError as error:
+            self.counters.add('journal_errors')
+            if self.counters['journal_errors'] == 1:
+                log.error('%s; new data waits in memory', error)
+
+
+def check_known_types(robot_map: RobotMap) -> None:
+    """Raise ConfigError for rules whose type is given and does not have the mapped paths."""
+    document = robot_map.document
+    for rule in robot_map.metrics:
+        if rule.type is None:
+            continue
+        try:
+            layout = message_layout(rule.type)
+        except MappingError as error:
+            document.problem((*rule.place, 'type'), str(error))
+            continue
+        try:
+            TopicMapper(rule, layout, rule.topic, {'state': _discard, 'bulk': _discard},
+                        Counters())
+        except MappingError as error:
+            for line in str(error).splitlines():
+                document.problem((*rule.place, 'fields'), line)
+    document.raise_problems()
+
+
+def _discard(_point: object) -> None:
+    """Take a point nowhere."""

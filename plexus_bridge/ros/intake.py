@@ -1,0 +1,246 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Takes messages from the graph, as bytes, for the rules of a map.
+
+Nothing is called back: rclpy would rebuild its wait set for every message. One thread takes
+whatever waits, some fifty times a second; the middleware stamps each message when it arrives, so
+no time is blurred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+import enum
+import logging
+import time
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.lanes import Lanes
+from plexus_bridge.errors import MappingError
+from plexus_bridge.mapping.rules import MetricRule
+from plexus_bridge.mapping.topic import TopicMapper
+from plexus_bridge.ros.graph import find_publishers
+from plexus_bridge.ros.graph import Publishers
+from plexus_bridge.ros.layouts import message_class
+from plexus_bridge.ros.layouts import message_layout
+
+log = logging.getLogger(__name__)
+
+DISCOVERY_PERIOD_S = 0.5
+# Room for what arrives between two polls: 1,000 waiting messages at 20 ms are 50 kHz.
+EVERY_DEPTH = 1000
+# Messages taken from one topic before the others have their turn.
+TAKE_AT_MOST = 500
+
+
+class PolledGroup(CallbackGroup):
+    """A group whose members no executor waits for: they are polled instead."""
+
+    def can_execute(self, entity: Any) -> bool:
+        """Return False, always."""
+        return False
+
+    def beginning_execution(self, entity: Any) -> bool:
+        """Return False, always."""
+        return False
+
+    def ending_execution(self, entity: Any) -> None:
+        """Do nothing: nothing began."""
+
+
+class RuleState(enum.Enum):
+    """Why there is data, or none; names as in plexus_msgs/msg/RuleStatus."""
+
+    STARTING = 'not looked at yet'
+    NO_PUBLISHER = 'nobody publishes'
+    WRONG_TYPE = 'wrong type'
+    UNKNOWN_TYPE = 'type not installed'
+    PATH_MISSING = 'path missing'
+    NOTHING_PUBLISHED = 'nothing published yet'
+    OK = 'data flows'
+
+
+@dataclass
+class RuleIntake:
+    """One rule on its topic: the subscription, the mapping, and how it goes."""
+
+    rule: MetricRule
+    index: int
+    topic: str
+    state: RuleState = RuleState.STARTING
+    reason: str = ''
+    publishers: Publishers | None = None
+    type: str = ''
+    subscription: Subscription[Any] | None = None
+    mapper: TopicMapper | None = None
+    message_class: Any = None
+    messages: int = 0
+    unreadable: int = 0
+    last_received_ms: int = 0
+    due: float = 0.0
+    period_s: float = 0.0
+
+    def tell(self, state: RuleState, reason: str) -> None:
+        """Take note of how it goes; whatever is new is logged once."""
+        if (state, reason) == (self.state, self.reason):
+            return
+        quiet = state in (RuleState.OK, RuleState.NO_PUBLISHER, RuleState.NOTHING_PUBLISHED)
+        self.state = state
+        self.reason = reason
+        log.log(logging.INFO if quiet else logging.ERROR,
+                'metrics[%d] %s: %s', self.index, self.topic, reason)
+
+
+class Intake:
+    """All rules' topics; everything but the counts is one thread's, the one that polls."""
+
+    def __init__(self, node: Node, rules: tuple[MetricRule, ...], lanes: Lanes,
+                 counters: Counters):
+        self._node = node
+        self._lanes = lanes
+        self._counters = counters
+        self._group = PolledGroup()
+        self._next_discovery = 0.0
+        self._last_take = 'received_timestamp'
+        self.topics = [
+            RuleIntake(rule, index, node.resolve_topic_name(rule.topic),
+                       period_s=0.0 if rule.sampling.mode == 'every'
+                       else 1.0 / rule.sampling.rate_hz)
+            for index, rule in enumerate(rules)]
+
+    def poll(self, now: float) -> None:
+        """Look at the graph if it is time to, then take and map what has arrived."""
+        if now >= self._next_discovery:
+            self._next_discovery = now + DISCOVERY_PERIOD_S
+            for topic in self.topics:
+                self._discover(topic)
+        for topic in self.topics:
+            if topic.mapper is not None and now >= topic.due:
+                self._take(topic, topic.mapper, now)
+
+    def close(self) -> None:
+        """Destroy the subscriptions."""
+        for topic in self.topics:
+            self._unsubscribe(topic)
+
+    # -- the graph
+
+    def _discover(self, topic: RuleIntake) -> None:
+        publishers = find_publishers(self._node, topic.topic)
+        if publishers == topic.publishers:
+            return
+        topic.publishers = publishers
+        if not publishers.count:
+            # The subscription stays: whoever returns is heard from the first message on.
+            topic.tell(RuleState.NO_PUBLISHER,
+                       'nobody publishes on this topic; it is waited for')
+            return
+        wanted = topic.rule.type
+        if wanted is None and len(publishers.types) > 1:
+            topic.tell(RuleState.WRONG_TYPE,
+                       f'saw publishers of {" and of ".join(publishers.types)}, expected one '
+                       'type; name the one that you want with "type:"')
+            return
+        if wanted is not None and wanted not in publishers.types:
+            topic.tell(RuleState.WRONG_TYPE,
+                       f'saw a publisher of {", ".join(publishers.types)}, expected {wanted}')
+            return
+        self._subscribe(topic, wanted or publishers.types[0], publishers)
+
+    def _subscribe(self, topic: RuleIntake, type_name: str, publishers: Publishers) -> None:
+        qos = publishers.qos(EVERY_DEPTH if not topic.period_s else 1)
+        if topic.subscription is not None and topic.type == type_name \
+                and topic.subscription.qos_profile == qos:
+            topic.tell(*self._flow(topic))
+            return
+        if topic.type != type_name or topic.mapper is None:
+            try:
+                topic.message_class = message_class(type_name)
+                layout = message_layout(type_name)
+            except MappingError as error:
+                topic.tell(RuleState.UNKNOWN_TYPE, str(error))
+                return
+            try:
+                topic.mapper = TopicMapper(
+                    topic.rule, layout, topic.topic, self._lanes.sinks, self._counters)
+            except MappingError as error:
+                topic.tell(RuleState.PATH_MISSING, str(error))
+                return
+            topic.type = type_name
+        self._unsubscribe(topic)
+        topic.subscription = self._node.create_subscription(
+            topic.message_class, topic.topic, _never_called, qos, raw=True,
+            callback_group=self._group,
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False))
+        topic.tell(*self._flow(topic))
+
+    @staticmethod
+    def _flow(topic: RuleIntake) -> tuple[RuleState, str]:
+        if topic.messages:
+            return RuleState.OK, 'data flows'
+        return RuleState.NOTHING_PUBLISHED, f'subscribed ({topic.type}), nothing published yet'
+
+    def _unsubscribe(self, topic: RuleIntake) -> None:
+        if topic.subscription is not None:
+            self._node.destroy_subscription(topic.subscription)
+            topic.subscription = None
+
+    # -- messages
+
+    def _take(self, topic: RuleIntake, mapper: TopicMapper, now: float) -> None:
+        if topic.subscription is None:
+            return
+        taken = 0
+        for data, info in _waiting(topic.subscription, topic.message_class):
+            taken += 1
+            received_ms = _received_ms(info)
+            try:
+                mapper.map(data, received_ms)
+            except MappingError as error:
+                self._note_unreadable(topic, error)
+            topic.last_received_ms = received_ms
+        if not taken:
+            return
+        if not topic.messages:
+            topic.tell(RuleState.OK, f'data flows ({topic.type})')
+        topic.messages += taken
+        self._counters.add('messages', taken)
+        # From the last moment on, so that the rate holds on average; not catching up a pause.
+        topic.due = max(topic.due + topic.period_s, now)
+
+    def _note_unreadable(self, topic: RuleIntake, error: MappingError) -> None:
+        self._counters.drop('unreadable')
+        topic.unreadable += 1
+        if topic.unreadable == 1:
+            log.error('metrics[%d] %s: a message cannot be read and is left out, as will be '
+                      'others: %s', topic.index, topic.topic, error)
+
+
+def _waiting(subscription: Subscription[Any], message_class: Any) -> Iterator[tuple[bytes, Any]]:
+    """Take what waits. The only place that needs rclpy's inside: `handle.take_message`."""
+    take = subscription.handle.take_message
+    for _ in range(TAKE_AT_MOST):
+        taken = take(message_class, True)
+        if taken is None:
+            return
+        yield taken
+
+
+def _received_ms(info: Any) -> int:
+    """Return when the middleware received a message, Unix ms."""
+    received: int = info['received_timestamp']
+    if received <= 0:  # a middleware that does not stamp
+        return time.time_ns() // 1_000_000
+    return received // 1_000_000
+
+
+def _never_called(_message: object) -> None:
+    """Stand where rclpy wants a callback."""

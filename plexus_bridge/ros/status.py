@@ -1,0 +1,178 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""``~/status`` and ``/diagnostics``: how the bridge is, once a second (REP-107)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import math
+import time
+from typing import Protocol
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import KeyValue
+from rclpy.node import Node
+
+from plexus_bridge import __version__
+from plexus_bridge.client.link import Link
+from plexus_bridge.client.link import LinkStatus
+from plexus_bridge.client.link import Transport
+from plexus_bridge.config.map import RobotMap
+from plexus_bridge.counters import Counters
+from plexus_bridge.ros.intake import Intake
+from plexus_bridge.ros.intake import RuleIntake
+from plexus_msgs.msg import BridgeStatus
+from plexus_msgs.msg import DropCount
+from plexus_msgs.msg import RuleStatus
+
+PERIOD_S = 1.0
+
+
+class Observed(Protocol):
+    """What the status is taken from."""
+
+    counters: Counters
+    link: Link
+    intake: Intake
+
+    @property
+    def robot_map(self) -> RobotMap:
+        """The map in use."""
+
+    def backlog(self) -> tuple[int, int]:
+        """Return points and bytes that are on disk and not acknowledged."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A rule's message count at a moment, for its rate."""
+
+    at: float
+    messages: int
+
+
+class StatusPublisher:
+    """Publishes from a timer of the node; reads what other threads write, and writes nothing."""
+
+    def __init__(self, node: Node, bridge: Observed, source_id: str, config_file: str,
+                 gateway_url: str):
+        self._node = node
+        self._bridge = bridge
+        self._source_id = source_id
+        self._config_file = config_file
+        self._gateway_url = gateway_url
+        self._started = time.monotonic()
+        self._link_state = -1
+        self._link_since = Time()
+        self._seen: dict[int, _Seen] = {}
+        self._status = node.create_publisher(BridgeStatus, '~/status', 1)
+        self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._timer = node.create_timer(PERIOD_S, self._publish)
+
+    def _publish(self) -> None:
+        status = self._bridge_status()
+        self._status.publish(status)
+        self._diagnostics.publish(self._diagnostic(status))
+
+    def _bridge_status(self) -> BridgeStatus:
+        link = self._bridge.link.status
+        state = _link_state(link)
+        now = self._node.get_clock().now().to_msg()
+        if state != self._link_state:
+            self._link_state = state
+            self._link_since = now
+        _, size = self._bridge.backlog()
+        status = BridgeStatus(
+            stamp=now, version=__version__, source_id=self._source_id,
+            config_file=self._config_file, gateway_url=self._gateway_url, link=state,
+            link_detail=link.detail, link_since=self._link_since, connections=link.connections,
+            last_acknowledged=_time(self._bridge.link.last_acknowledged_ms),
+            clock_offset=_seconds(link.clock_offset_ms), clock_error=_seconds(link.clock_error_ms),
+            journal_bytes=size,
+            journal_limit_bytes=int(self._bridge.robot_map.delivery.max_disk_mb * 1_000_000),
+            rules=[self._rule(topic) for topic in self._bridge.intake.topics])
+        uptime = time.monotonic() - self._started
+        status.uptime.sec = int(uptime)
+        status.uptime.nanosec = int(uptime % 1 * 1e9)
+        return status
+
+    def _rule(self, topic: RuleIntake) -> RuleStatus:
+        document = self._bridge.robot_map.document
+        line, _ = document.places.get(topic.rule.place, (0, 0))
+        publishers = topic.publishers
+        return RuleStatus(
+            section=RuleStatus.SECTION_METRICS, index=topic.index,
+            location=f'{document.file}:{line}', pattern=topic.rule.topic, topic=topic.topic,
+            type=topic.type, state=getattr(RuleStatus, f'STATE_{topic.state.name}'),
+            reason=topic.reason, publishers=publishers.count if publishers else 0,
+            qos=_qos(topic), last_received=_time(topic.last_received_ms),
+            rate_hz=self._rate(topic), messages=topic.messages,
+            dropped=[DropCount(reason='unreadable', count=topic.unreadable)]
+            if topic.unreadable else [])
+
+    def _rate(self, topic: RuleIntake) -> float:
+        now = _Seen(time.monotonic(), topic.messages)
+        before = self._seen.get(topic.index, now)
+        self._seen[topic.index] = now
+        return (now.messages - before.messages) / (now.at - before.at) if now.at > before.at \
+            else 0.0
+
+    def _diagnostic(self, status: BridgeStatus) -> DiagnosticArray:
+        counters = self._bridge.counters
+        bad = [rule for rule in status.rules if rule.state not in _HEALTHY]
+        level, message = DiagnosticStatus.OK, 'connected'
+        if status.link != BridgeStatus.LINK_ONLINE:
+            level = DiagnosticStatus.WARN
+            message = status.link_detail or 'telemetry goes by HTTP'
+        if bad:
+            level = max(level, DiagnosticStatus.WARN)
+            message += f'; {bad[0].topic}: {bad[0].reason}'
+        if status.link == BridgeStatus.LINK_REFUSED:
+            level = DiagnosticStatus.ERROR
+        points, size = self._bridge.backlog()
+        values = {
+            **counters.totals(), 'backlog_points': points, 'backlog_bytes': size,
+            **{f'dropped_{reason}': count for reason, count in counters.dropped().items()}}
+        array = DiagnosticArray()
+        array.header.stamp = status.stamp
+        array.status = [DiagnosticStatus(
+            level=level, name=f'{self._node.get_name()}: link', message=message,
+            hardware_id=self._source_id, values=_key_values(values))]
+        return array
+
+
+_HEALTHY = frozenset((RuleStatus.STATE_OK, RuleStatus.STATE_NO_PUBLISHER,
+                      RuleStatus.STATE_STARTING, RuleStatus.STATE_NOTHING_PUBLISHED))
+
+
+def _key_values(values: Mapping[str, int]) -> list[KeyValue]:
+    return [KeyValue(key=key, value=str(value)) for key, value in sorted(values.items())]
+
+
+def _link_state(link: LinkStatus) -> int:
+    state: int = {
+        Transport.SOCKET: BridgeStatus.LINK_ONLINE,
+        Transport.HTTP: BridgeStatus.LINK_HTTP_ONLY,
+        Transport.NONE: BridgeStatus.LINK_REFUSED if link.refused
+        else BridgeStatus.LINK_BACKING_OFF if link.detail else BridgeStatus.LINK_CONNECTING,
+    }[link.transport]
+    return state
+
+
+def _qos(topic: RuleIntake) -> str:
+    if topic.subscription is None:
+        return ''
+    profile = topic.subscription.qos_profile
+    return (f'{profile.reliability.name.lower()}, {profile.durability.name.lower()}, '
+            f'keep last {profile.depth}')
+
+
+def _time(milliseconds: int) -> Time:
+    return Time(sec=milliseconds // 1000, nanosec=milliseconds % 1000 * 1_000_000)
+
+
+def _seconds(milliseconds: float | None) -> float:
+    return math.nan if milliseconds is None else milliseconds / 1000
