@@ -68,6 +68,11 @@ class RuleState(enum.Enum):
     OK = 'data flows'
 
 
+_LEVELS = {
+    RuleState.OK: logging.INFO, RuleState.NO_PUBLISHER: logging.INFO,
+    RuleState.NOTHING_PUBLISHED: logging.DEBUG}
+
+
 @dataclass
 class RuleIntake:
     """One rule on its topic: the subscription, the mapping, and how it goes."""
@@ -92,10 +97,9 @@ class RuleIntake:
         """Take note of how it goes; whatever is new is logged once."""
         if (state, reason) == (self.state, self.reason):
             return
-        quiet = state in (RuleState.OK, RuleState.NO_PUBLISHER, RuleState.NOTHING_PUBLISHED)
         self.state = state
         self.reason = reason
-        log.log(logging.INFO if quiet else logging.ERROR,
+        log.log(_LEVELS.get(state, logging.ERROR),
                 'metrics[%d] %s: %s', self.index, self.topic, reason)
 
 
@@ -109,7 +113,6 @@ class Intake:
         self._counters = counters
         self._group = PolledGroup()
         self._next_discovery = 0.0
-        self._last_take = 'received_timestamp'
         self.topics = [
             RuleIntake(rule, index, node.resolve_topic_name(rule.topic),
                        period_s=0.0 if rule.sampling.mode == 'every'
