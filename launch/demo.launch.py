@@ -1,0 +1,41 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Start a local gateway, a simulated robot and a bridge between the two.
+
+    ros2 launch plexus_bridge demo.launch.py
+"""
+
+import os
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Describe what is started."""
+    share = Path(get_package_share_directory('plexus_bridge'))
+    profile = str(share / 'config' / 'fastdds.xml')
+    # Fast DDS 3 and 2 take their settings from different variables; what the user chose stays.
+    names = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+    chosen = any(name in os.environ for name in names)
+    robot = Node(
+        package='plexus_bridge', executable='simulated_robot', output='screen',
+        additional_env={} if chosen else dict.fromkeys(names, profile))
+    bridge = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(share / 'launch' / 'bridge.launch.py')),
+        launch_arguments={
+            'config_file': LaunchConfiguration('config_file'),
+            'local_gateway': 'true',
+        }.items())
+    return LaunchDescription([
+        DeclareLaunchArgument(
+            'config_file', default_value=str(share / 'config' / 'demo.yaml'),
+            description='Map of the simulated robot (YAML).'),
+        robot, bridge])
