@@ -13,8 +13,6 @@ import os
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchContext
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.actions import ExecuteProcess
 from launch.actions import OpaqueFunction
@@ -23,6 +21,9 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import ExecutableInPackage
+
+from launch import LaunchContext
+from launch import LaunchDescription
 
 YES_OR_NO = ['true', 'false']
 LOCAL_GATEWAY_URL = 'http://127.0.0.1:8787'
@@ -79,7 +80,8 @@ def start_bridge(context: LaunchContext) -> list[Node]:
         'gateway_url': gateway_url,
     }
     # Told to be text, because launch would make a number of a source_id such as 007.
-    parameters = {name: ParameterValue(text, value_type=str) for name, text in texts.items() if text}
+    parameters = {
+        name: ParameterValue(text, value_type=str) for name, text in texts.items() if text}
     return [Node(
         package='plexus_bridge', executable='bridge', name='plexus_bridge',
         namespace=given('namespace'), output='screen',
