@@ -13,7 +13,6 @@ import struct
 import sys
 from typing import Any
 
-
 from plexus_bridge.mapping.layout import Array
 from plexus_bridge.mapping.layout import Layout
 from plexus_bridge.mapping.layout import Message
