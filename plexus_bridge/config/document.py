@@ -48,7 +48,9 @@ class Document:
         validator = jsonschema.Draft7Validator(schema)
         for error in validator.iter_errors(self.value):
             for place, text in _explain(error):
-                self.problem(place, text)
+                # One cause, one problem: what could not be read cannot fit the schema either.
+                if place_text(place) not in {known.where for known in self.problems}:
+                    self.problem(place, text)
 
     def raise_problems(self) -> None:
         """Raise ConfigError with all problems, in the order of the file, if there are any."""
@@ -189,7 +191,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Place, str]]:
         expected = ', '.join(str(choice) for choice in choices)
         yield place, f'saw {_shown(seen)}, expected {expected}{_near(str(seen), choices)}'
     elif rule == 'pattern':
-        description = schema.get('description', f'a text that fits {wanted}')
+        description = schema.get('description', f'a text that fits {wanted}').partition('. ')[0]
         yield place, f'saw {_shown(seen)}, expected: {description}'
     else:
         yield place, f'saw {_shown(seen)}: {error.message}'

@@ -64,7 +64,7 @@ def _robot_map(document: Document) -> RobotMap:
         try:
             check_source_id(source_id, refuse_uuid=True)
         except PointError as error:
-            document.problem(('source_id',), str(error))
+            document.problem(('source_id',), str(error).removeprefix('source_id: '))
     tags = body.get('tags', {})
     return RobotMap(
         document=document,
