@@ -95,9 +95,11 @@ class Journal:
             raise JournalError(f'{self.path}: cannot be written: {error}') from None
 
     def close(self) -> None:
-        """Write out and let go of the file."""
+        """Write out and let go of the file; doing so twice is harmless."""
         self._database.close()
-        os.close(self._lock)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def _insert(self, frame: Frame) -> Frame:
         cursor = self._database.execute(

@@ -1,0 +1,69 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames hold every point that can be encoded, within the limits."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.frames import Lane
+from plexus_bridge.delivery.frames import make_frames
+from plexus_bridge.delivery.frames import MAX_FRAME_BYTES
+from plexus_bridge.delivery.frames import MAX_FRAME_POINTS
+from plexus_bridge.delivery.lanes import Lanes
+
+
+def point(value: object = 1.5, name: str = 'm') -> dict:
+    return {'class': 'metric', 'metric': name, 'value': value, 'timestamp': 1_790_000_000_000}
+
+
+def decoded(frames) -> list[dict]:
+    return [item for frame in frames for item in json.loads(b'[%b]' % frame.points_json)]
+
+
+@pytest.mark.parametrize(('count', 'frames'), [
+    (0, 0), (1, 1), (MAX_FRAME_POINTS, 1), (MAX_FRAME_POINTS + 1, 2)])
+def test_points_are_split_by_number(count, frames):
+    made = list(make_frames(Lane.STATE, [point(i) for i in range(count)], 7, Counters()))
+    assert [item['value'] for item in decoded(made)] == list(range(count))
+    assert len(made) == frames
+    assert sum(frame.points for frame in made) == count
+    assert {frame.made_ms for frame in made} <= {7}
+
+
+def test_points_are_split_by_size():
+    points = [point(i, 'x' * 250) for i in range(4000)]
+    made = list(make_frames(Lane.BULK, points, 0, Counters()))
+    assert decoded(made) == points
+    assert len(made) > 1
+    assert all(len(frame.points_json) <= MAX_FRAME_BYTES for frame in made)
+
+
+@pytest.mark.parametrize('bad', [{'a': object()}, '\ud800', {1, 2}])
+def test_one_point_that_is_no_json_costs_one_point(bad):
+    counters = Counters()
+    made = make_frames(Lane.STATE, [point(1), point(bad), point(3)], 0, counters)
+    assert [item['value'] for item in decoded(made)] == [1, 3]
+    assert counters.dropped() == {'not_json': 1}
+
+
+def test_one_point_that_is_too_long_costs_one_point():
+    counters = Counters()
+    made = make_frames(Lane.STATE, [point(1), point('x' * MAX_FRAME_BYTES)], 0, counters)
+    assert [item['value'] for item in decoded(made)] == [1]
+    assert counters.dropped() == {'too_long': 1}
+
+
+def test_lanes_are_flushed_most_urgent_first_and_emptied():
+    counters = Counters()
+    lanes = Lanes(counters)
+    for lane in ('bulk', 'state', 'urgent', 'state'):
+        lanes.sinks[lane](point(lane))
+    frames = lanes.flush(5)
+    assert [frame.lane for frame in frames] == [Lane.URGENT, Lane.STATE, Lane.BULK]
+    assert [frame.points for frame in frames] == [1, 2, 1]
+    assert counters['points_collected'] == 4
+    assert lanes.flush(6) == []

@@ -1,0 +1,123 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The journal keeps what it was given, whatever happens to the process or the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.frames import Frame
+from plexus_bridge.delivery.frames import Lane
+from plexus_bridge.delivery.journal import Backlog
+from plexus_bridge.delivery.journal import Journal
+from plexus_bridge.errors import JournalError
+
+EVERYTHING = (0, 1 << 62, 1 << 30)
+
+
+def frame(body: bytes = b'{}', lane: Lane = Lane.STATE, points: int = 1) -> Frame:
+    return Frame(0, lane, points, 1_790_000_000_000, body)
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / 'journal' / 'robot.db'
+
+
+@pytest.fixture
+def counters() -> Counters:
+    return Counters()
+
+
+@pytest.fixture
+def open_journal(path, counters):
+    journals: list[Journal] = []
+
+    def open_one(max_bytes: int = 1_000_000) -> Journal:
+        journals.append(Journal(path, max_bytes, counters))
+        return journals[-1]
+
+    yield open_one
+    for journal in journals:
+        journal.close()
+
+
+def test_frames_are_kept_in_order_by_lane_until_they_are_settled(open_journal, path):
+    journal = open_journal()
+    kept = journal.write([frame(b'1'), frame(b'2', Lane.BULK), frame(b'3', points=4)], [])
+    assert [one.key for one in kept] == [1, 2, 3]
+    backlog = Backlog(path)
+    assert backlog.read(Lane.STATE, *EVERYTHING) == [kept[0], kept[2]]
+    assert backlog.read(Lane.STATE, 1, 3, 100) == []
+    journal.write([], [1])
+    assert backlog.read(Lane.STATE, *EVERYTHING) == [kept[2]]
+    assert (journal.points, journal.last_key) == (5, 3)
+    backlog.close()
+
+
+def test_what_is_kept_outlives_the_process(open_journal):
+    first = open_journal()
+    kept = first.write([frame(b'a'), frame(b'b')], [])
+    size = first.size_bytes
+    first.close()
+    again = open_journal()
+    assert (again.points, again.size_bytes, again.last_key) == (2, size, 2)
+    # Keys are never given twice, or an old acknowledgement would settle new data.
+    again.write([], [one.key for one in kept])
+    assert [one.key for one in again.write([frame()], [])] == [3]
+    assert (again.points, again.size_bytes) == (1, again.size_bytes)
+
+
+def test_when_full_the_oldest_bulk_goes_first_then_the_oldest(open_journal, path, counters):
+    journal = open_journal(max_bytes=5 * (100 + 64))
+    lanes = [Lane.STATE, Lane.BULK, Lane.STATE, Lane.BULK, Lane.URGENT]
+    journal.write([frame(b'x' * 100, lane) for lane in lanes], [])
+    for expected in ({1, 3, 4, 5, 6}, {1, 3, 5, 6, 7}, {3, 5, 6, 7, 8}):
+        journal.write([frame(b'x' * 100)], [])
+        backlog = Backlog(path)
+        left = {one.key for lane in Lane for one in backlog.read(lane, *EVERYTHING)}
+        backlog.close()
+        assert left == expected
+    assert counters.dropped() == {'journal_full': 3}
+    assert journal.size_bytes == 5 * 164
+
+
+def test_a_damaged_file_is_set_aside_and_a_new_one_begun(open_journal, path):
+    path.parent.mkdir()
+    path.write_bytes(b'this is no database' * 100)
+    journal = open_journal()
+    assert journal.set_aside is not None
+    assert journal.set_aside.read_bytes().startswith(b'this is no database')
+    assert len(journal.write([frame()], [])) == 1
+
+
+def test_a_journal_of_a_newer_program_is_refused(open_journal, path):
+    open_journal().close()
+    database = sqlite3.connect(path)
+    database.execute('PRAGMA user_version = 99')
+    database.close()
+    with pytest.raises(JournalError, match='saw schema version 99, expected at most 1'):
+        open_journal()
+
+
+def test_two_processes_never_share_a_journal(open_journal, path):
+    open_journal()
+    code = ('from pathlib import Path; from plexus_bridge.counters import Counters; '
+            'from plexus_bridge.delivery.journal import Journal; '
+            f'Journal(Path({str(path)!r}), 1000, Counters())')
+    other = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                           cwd=Path(__file__).parents[2], check=False)
+    assert other.returncode == 1
+    assert 'is in use by another process (pid ' in other.stderr
+
+
+def test_the_file_is_for_its_owner_alone(open_journal, path):
+    open_journal()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,164 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The outbox hands every frame out until it is settled, across returns, overflow and restarts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import tempfile
+
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+import pytest
+
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery import outbox as outbox_module
+from plexus_bridge.delivery.frames import Frame
+from plexus_bridge.delivery.journal import Journal
+from plexus_bridge.delivery.lanes import Lanes
+from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.errors import JournalError
+
+
+class Robot:
+    """Makes numbered points, one frame each, and takes frames as a link would."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.counters = Counters()
+        self.made = 0
+        self.settled: set[int] = set()
+        self.taken: dict[int, Frame] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """As after kill -9: what was taken is forgotten, what was flushed is not."""
+        if hasattr(self, 'journal'):
+            self.outbox.close_backlog()
+            self.journal.close()
+        self.taken.clear()
+        self.journal = Journal(self.folder / 'robot.db', 1 << 30, self.counters)
+        self.lanes = Lanes(self.counters)
+        self.outbox = Outbox(self.lanes, self.journal, self.counters)
+
+    def make(self, lane: str) -> None:
+        self.lanes.sinks[lane]({'value': self.made})
+        self.made += 1
+        self.outbox.flush()
+
+    def take(self) -> Frame | None:
+        frame = self.outbox.take()
+        if frame:
+            assert frame.key not in self.taken, 'handed out twice at once'
+            self.taken[frame.key] = frame
+        return frame
+
+    def settle(self, count: int) -> None:
+        keys = list(self.taken)[:count]
+        for key in keys:
+            self.settled.add(number(self.taken.pop(key)))
+        self.outbox.settle(keys)
+
+    def give_back(self) -> None:
+        self.outbox.give_back(list(self.taken))
+        self.taken.clear()
+
+
+def number(frame: Frame) -> int:
+    value: int = json.loads(frame.points_json)['value']
+    return value
+
+
+STEPS = st.lists(st.one_of(
+    st.tuples(st.just('make'), st.sampled_from(['urgent', 'state', 'bulk'])),
+    st.tuples(st.just('take'), st.integers(1, 5)),
+    st.tuples(st.just('settle'), st.integers(1, 5)),
+    st.tuples(st.just('give_back'), st.none()),
+    st.tuples(st.just('restart'), st.none()),
+), max_size=80)
+
+
+@given(STEPS, st.sampled_from([0, 40, 1_000_000]))
+@settings(max_examples=150, deadline=None)
+def test_every_frame_is_handed_out_until_it_is_settled(steps, fresh_bytes):
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outbox_module, 'MAX_FRESH_BYTES', fresh_bytes)
+        patch.setattr(outbox_module, 'BACKLOG_READ_BYTES', 30)
+        robot = Robot(Path(folder))
+        for action, amount in steps:
+            if action == 'make':
+                robot.make(amount)
+            elif action == 'take':
+                for _ in range(amount):
+                    robot.take()
+            elif action == 'settle':
+                robot.settle(amount)
+            elif action == 'give_back':
+                robot.give_back()
+            else:
+                robot.restart()
+        robot.give_back()
+        while robot.take():
+            robot.settle(1)
+        assert robot.settled == set(range(robot.made))
+        robot.outbox.flush()
+        assert robot.journal.points == 0
+        assert robot.outbox.idle
+        robot.outbox.close_backlog()
+        robot.journal.close()
+
+
+@pytest.fixture
+def robot(tmp_path):
+    robot = Robot(tmp_path)
+    yield robot
+    robot.outbox.close_backlog()
+    robot.journal.close()
+
+
+def test_urgent_goes_before_state_before_bulk(robot):
+    for lane in ('bulk', 'state', 'urgent', 'state'):
+        robot.make(lane)
+    assert [number(robot.take()) for _ in range(4)] == [2, 1, 3, 0]
+
+
+def test_fresh_data_goes_before_the_backlog_and_that_in_order(robot):
+    for _ in range(3):
+        robot.make('state')
+    robot.restart()
+    robot.make('state')
+    assert [number(robot.take()) for _ in range(4)] == [3, 0, 1, 2]
+
+
+def test_what_comes_back_is_next_and_in_order(robot):
+    for _ in range(4):
+        robot.make('state')
+    for _ in range(3):
+        robot.take()
+    robot.give_back()
+    assert [number(robot.take()) for _ in range(4)] == [0, 1, 2, 3]
+
+
+def test_a_disk_that_refuses_loses_nothing_of_what_fits_into_memory(robot, monkeypatch):
+    def refuse(*_):
+        raise JournalError('disk full')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(robot.journal, 'write', refuse)
+        for _ in range(3):
+            with pytest.raises(JournalError):
+                robot.make('state')
+    robot.outbox.flush()
+    assert [number(robot.take()) for _ in range(3)] == [0, 1, 2]
+
+
+def test_the_sender_is_woken_for_new_frames_only(robot):
+    woken = []
+    robot.outbox.wake = lambda: woken.append(1)
+    robot.make('state')
+    robot.take()
+    robot.settle(1)
+    robot.outbox.flush()
+    assert len(woken) == 1
