@@ -17,6 +17,8 @@ from starlette.responses import Response
 from plexus_bridge.gateway import data_api
 from plexus_bridge.gateway import device_socket
 from plexus_bridge.gateway import ingest
+from plexus_bridge.gateway.cors import INGEST_PATHS
+from plexus_bridge.gateway.cors import OpenToAllOrigins
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 
@@ -33,6 +35,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     # A redirect would lose the points of an SDK that posts to "/ingest/" (section 5.4).
     app = FastAPI(title='Plexus local gateway', lifespan=lifespan, redirect_slashes=False)
     app.state.gateway = gateway
+    app.add_middleware(OpenToAllOrigins)
     app.include_router(ingest.router)
     app.include_router(device_socket.router)
     app.include_router(data_api.router)
@@ -55,5 +58,5 @@ async def health(request: Request) -> Response:
 async def _tell(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     # The data API says "detail", ingest says "error" (sections 5.4 and 12.1).
-    name = 'error' if request.url.path in ingest.INGEST_PATHS else 'detail'
+    name = 'error' if request.url.path in INGEST_PATHS else 'detail'
     return JSONResponse({name: error.detail}, error.status_code, error.headers)

@@ -70,6 +70,12 @@ AskedWindow = Annotated[Window, Depends(asked_window)]
 router = APIRouter(prefix='/v1', default_response_class=Response)
 
 
+@router.get('/gateway')
+async def show_gateway(gateway: Authorised) -> Response:
+    """Tell what this gateway has received and stored since its start (a route of our own)."""
+    return _json({'counters': gateway.store.counters.totals(), 'devices': len(gateway.devices)})
+
+
 @router.get('/sources')
 async def list_sources(
         gateway: Authorised, status: Literal['online', 'offline'] | None = None) -> Response:

@@ -25,6 +25,7 @@ from plexus_bridge.errors import PointError
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.web_socket import watch
 from plexus_bridge.protocol.gateway import DeviceLeft
 from plexus_bridge.protocol.gateway import GatewayEvent
 from plexus_bridge.protocol.gateway import GatewaySession
@@ -44,6 +45,7 @@ router = APIRouter()
 
 # Frames that came before a shutdown are answered if the store does it within this time.
 GOODBYE_TIMEOUT_S = 5.0
+HANG_UP_TIMEOUT_S = 1.0
 
 
 @router.websocket('/ws/device')
@@ -73,6 +75,8 @@ class DeviceSocket:
         self._less_congested = asyncio.Event()
         self._to_send = asyncio.Event()
         self._ended = asyncio.Event()
+        self._lost = asyncio.Event()
+        watch(websocket, on_pong=self._heard, on_lost=self._lost.set)
 
     async def run(self) -> None:
         """Serve until the connection is over; leaves nothing running."""
@@ -107,8 +111,14 @@ class DeviceSocket:
         self._to_send.set()
         try:
             await asyncio.wait_for(self._ended.wait(), GOODBYE_TIMEOUT_S)
+            # Closed by us while the device is still sending, the connection would be reset and
+            # the close frame with it; a device that heard it hangs up at once.
+            await asyncio.wait_for(self._lost.wait(), HANG_UP_TIMEOUT_S)
         except asyncio.TimeoutError:  # the device does not read
             self._sender.cancel()
+
+    def _heard(self) -> None:
+        self._session.heard(time.monotonic())
 
     # -- reading
 

@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from plexus_bridge import encoding
 from plexus_bridge.errors import PointError
+from plexus_bridge.gateway.cors import INGEST_PATHS
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.gateway import wall_ms
@@ -30,17 +31,9 @@ from plexus_bridge.points import ReceivedPoint
 
 router = APIRouter()
 
-INGEST_PATHS = ('/ingest', '/api/ingest')
 # A body that will be refused is read on to here, because a client that is still sending when the
 # connection is reset never sees the answer.
 MAX_DISCARDED_BYTES = 4 * MAX_REQUEST_BYTES
-
-_CORS = {
-    'Access-Control-Allow-Origin': '*',
-    'Access-Control-Allow-Methods': 'POST, OPTIONS',
-    'Access-Control-Allow-Headers': 'Content-Type, x-api-key',
-    'Access-Control-Max-Age': '86400',
-}
 
 PointsBySource = dict[str, list[ReceivedPoint]]
 
@@ -70,22 +63,13 @@ async def ingest(request: Request) -> Response:
         return answer(refusal.status, {'error': str(refusal)})
 
 
-async def preflight() -> Response:
-    """Answer a browser that asks whether it may post from another origin."""
-    return Response(status_code=204, headers=_CORS)
-
-
 for _path in INGEST_PATHS:
     router.add_api_route(_path, ingest, methods=['POST'], response_class=Response)
-    router.add_api_route(
-        _path, preflight, methods=['OPTIONS'], status_code=204, include_in_schema=False,
-        response_class=Response)
 
 
 def answer(status: int, body: dict[str, Any]) -> Response:
-    """Return a JSON answer that scripts of other origins may read."""
-    return Response(
-        encoding.dumps(body), status_code=status, headers=_CORS, media_type='application/json')
+    """Return a JSON answer."""
+    return Response(encoding.dumps(body), status_code=status, media_type='application/json')
 
 
 def check_entry(gateway: Gateway, key: str | None) -> None:

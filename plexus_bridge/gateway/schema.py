@@ -75,9 +75,10 @@ class StoreError(PlexusError):
 def open_writer(path: Path) -> sqlite3.Connection:
     """Open the one writing connection, creating the tables in a new file; StoreError if not."""
     try:
+        path.touch(mode=0o600)  # made private at once; the WAL beside it takes over the mode
         connection = sqlite3.connect(
             path, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         raise StoreError(f'{path}: cannot be opened as a database: {error}') from None
     try:
         _prepare(connection, path)

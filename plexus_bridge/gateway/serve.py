@@ -28,6 +28,7 @@ from plexus_bridge.gateway.keys import KeyRing
 from plexus_bridge.gateway.schema import open_writer
 from plexus_bridge.gateway.schema import StoreError
 from plexus_bridge.gateway.store import Store
+from plexus_bridge.gateway.web_socket import DeviceWebSocketProtocol
 from plexus_bridge.points import MAX_MESSAGE_BYTES
 
 DEFAULT_HOST = '127.0.0.1'
@@ -139,7 +140,6 @@ def open_gateway(folder: Path) -> tuple[FirstKey, Gateway]:
     """Open the folder's database and key; StoreError if they cannot be used."""
     path = folder / DATABASE_NAME
     with contextlib.closing(open_writer(path)) as connection:
-        path.chmod(0o600)
         first_key = ensure_first_key(connection, folder / KEY_NAME, wall_ms())
         keys = KeyRing(connection)
     return first_key, Gateway(Store(path), keys)
@@ -179,14 +179,17 @@ def announce(listener: socket.socket, folder: Path, first_key: FirstKey) -> None
 
 def serve(gateway: Gateway, listener: socket.socket) -> None:
     """Serve on a bound socket until SIGINT or SIGTERM."""
-    config = uvicorn.Config(
+    GatewayServer(server_config(gateway), gateway).run(sockets=[listener])
+
+
+def server_config(gateway: Gateway) -> uvicorn.Config:
+    """Return how uvicorn serves the gateway's application."""
+    return uvicorn.Config(
         create_app(gateway), log_config=None, log_level=logging.WARNING, access_log=False,
         server_header=False, date_header=False, lifespan='on', backlog=BACKLOG,
-        # Sans-I/O websockets: unmasks in C and stops reading while the application is busy.
-        ws='websockets-sansio', ws_max_size=MAX_MESSAGE_BYTES, ws_per_message_deflate=False,
+        ws=DeviceWebSocketProtocol, ws_max_size=MAX_MESSAGE_BYTES, ws_per_message_deflate=False,
         ws_ping_interval=PING_INTERVAL_S, ws_ping_timeout=PING_INTERVAL_S,
         timeout_graceful_shutdown=10)
-    GatewayServer(config, gateway).run(sockets=[listener])
 
 
 class GatewayServer(uvicorn.Server):
@@ -196,6 +199,7 @@ class GatewayServer(uvicorn.Server):
         super().__init__(config)
         self._gateway = gateway
         self._stopping = asyncio.Event()
+        self.loop: asyncio.AbstractEventLoop
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -214,6 +218,11 @@ class GatewayServer(uvicorn.Server):
         """End `serve`; called on the loop."""
         self.should_exit = True
         self._stopping.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application and take connections."""
+        self.loop = asyncio.get_running_loop()
+        await super().startup(sockets)
 
     async def main_loop(self) -> None:
         """Wait until told to stop."""
