@@ -99,7 +99,8 @@ class Link:
 
     def wake(self) -> None:
         """Say that there is something to do; any thread may."""
-        with contextlib.suppress(BlockingIOError):  # else enough wake-ups are waiting already
+        # Where it blocks, enough wake-ups are waiting already; once closed, nobody waits.
+        with contextlib.suppress(OSError):
             self._waker.send(b'\0')
 
     def stop(self, drain_s: float = 2.0) -> None:
@@ -110,6 +111,9 @@ class Link:
             # A connection attempt under way cannot be interrupted; it is left behind.
             self._thread.join(drain_s + 1.0)
         self._http.close(timeout_s=0.5)
+        if not self._thread.is_alive():
+            self._reader.close()
+            self._waker.close()
 
     # -- the thread
 

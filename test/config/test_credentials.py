@@ -36,7 +36,7 @@ def test_the_environment_goes_before_the_file_before_the_local_gateway(folder):
 
 def test_the_local_gateways_key_is_never_sent_to_another_machine(folder):
     (folder / 'config.json').unlink()
-    with pytest.raises(ConfigError, match='no API key for https://gateway.example.com: set '):
+    with pytest.raises(ConfigError, match=r'no API key for https://gateway\.example\.com: set '):
         find_api_key(REMOTE, folder, {})
 
 

@@ -153,7 +153,7 @@ def test_empty_sequences_make_no_points():
 @pytest.mark.parametrize(('rule', 'message'), [
     (field('position'), r'write position\[\*\] for a metric of each element'),
     (field('name[0]'), 'leads to a text, and a metric is a number'),
-    (field('position[*]', 'joint', 'name'), r"expected \{name\} in it"),
+    (field('position[*]', 'joint', 'name'), r'expected \{name\} in it'),
     (field('position[0]', 'joint', 'name'), 'leads to one value, so key name has nothing'),
     (field('position[*]', '{position}', 'position'), 'expected several texts'),
     (field('posiion[*]'), "did you mean 'position'"),
@@ -185,7 +185,7 @@ def test_other_encodings_are_named(head):
 
 
 def test_a_type_without_a_built_in_map_names_a_field_to_begin_with():
-    with pytest.raises(MappingError, match='path: value.x'):
+    with pytest.raises(MappingError, match=r'path: value\.x'):
         Mapped(STAMPED)
 
 

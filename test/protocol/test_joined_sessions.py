@@ -214,7 +214,8 @@ def test_nothing_is_lost_and_nothing_is_acknowledged_that_was_not_stored(steps):
         world.check()
         if not world.robot.waiting and not world.robot.in_window:
             break
-    assert not world.robot.waiting and not world.robot.in_window
+    assert not world.robot.waiting
+    assert not world.robot.in_window
     assert world.robot.stored | world.robot.discarded == set(range(world.robot.made))
     assert world.on_disk == {key for key in range(world.robot.made) if key % 7 != 3}
 

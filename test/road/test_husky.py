@@ -17,7 +17,7 @@ WANTED = {
     '/fix': ('gps.latitude', lambda message: message.latitude),
     '/husky_velocity_controller/odom': ('speed', lambda message: message.twist.twist.linear.x),
 }
-MAP = """
+MAP = '''
 version: 1
 source_id: husky-01
 gateway: {{url: "{url}"}}

@@ -1,0 +1,292 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The link against gateways that behave badly, on real sockets: nothing hangs, nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import json
+import logging
+from pathlib import Path
+import socket
+import threading
+import time
+
+import pytest
+from scripted_gateway import ScriptedIngest
+from scripted_gateway import ScriptedSocket
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection
+
+from plexus_bridge.client import link as link_module
+from plexus_bridge.client.device_socket import socket_url
+from plexus_bridge.client.link import Link
+from plexus_bridge.client.link import Transport
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.journal import Journal
+from plexus_bridge.delivery.lanes import Lanes
+from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.protocol.backoff import Backoff
+from plexus_bridge.protocol.device import Hello
+
+
+class Robot:
+    """Lanes, journal, outbox and link, as the bridge has them."""
+
+    def __init__(self, url: str, folder: Path):
+        self.counters = Counters()
+        self.lanes = Lanes(self.counters)
+        self.journal = Journal(folder / 'robot.db', 1 << 30, self.counters)
+        self.outbox = Outbox(self.lanes, self.journal, self.counters)
+        self.link = Link(url, Hello('plx_key', 'kiln-7', 'test', '0'), self.outbox,
+                         self.counters, user_agent='test/0')
+        self.link.start()
+
+    def send(self, *values: int) -> None:
+        for value in values:
+            self.lanes.sinks['state'](
+                {'class': 'metric', 'metric': 'm', 'value': value, 'timestamp': 1_790_000_000_000})
+            self.outbox.flush()
+
+    def until(self, condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f'still not so: {what}; {self.link.status}'
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        self.link.stop(0.5)
+        self.outbox.flush()
+        self.journal.close()
+
+
+@pytest.fixture
+def robot_at(tmp_path, monkeypatch) -> Iterator[Callable[[str], Robot]]:
+    robots: list[Robot] = []
+    # The delays' shape is tested elsewhere; here they need not be waited for.
+    monkeypatch.setattr(Backoff, 'next_delay', lambda *_, **__: 0.05)
+    monkeypatch.setattr(link_module, 'REFUSED_DELAY_S', 0.05)
+
+    def make(url: str) -> Robot:
+        robots.append(Robot(url, tmp_path))
+        return robots[-1]
+
+    yield make
+    for robot in robots:
+        robot.close()
+
+
+class Store:
+    """What a good gateway keeps, and a script that lets a device in and acknowledges."""
+
+    def __init__(self) -> None:
+        self.values: list[int] = []
+
+    def serve(self, connection: ServerConnection) -> None:
+        json.loads(connection.recv())
+        connection.send(json.dumps(
+            {'type': 'authenticated', 'server_time_ms': time.time() * 1000 + 5000, 'acks': True}))
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                self.take(connection, json.loads(connection.recv()))
+
+    def take(self, connection: ServerConnection, frame: dict) -> None:
+        if frame['type'] == 'telemetry':
+            self.values += [point['value'] for point in frame['points']]
+            connection.send(json.dumps({'type': 'telemetry_ack', 'seq': frame['seq']}))
+
+
+def test_data_goes_over_the_socket_and_is_forgotten_once_acknowledged(robot_at):
+    store = Store()
+    with ScriptedSocket(store.serve) as gateway:
+        robot = robot_at(gateway.url)
+        robot.send(*range(20))
+        robot.until(lambda: robot.counters['points_acknowledged'] == 20, 'acknowledged')
+        robot.outbox.flush()
+        assert robot.journal.points == 0
+        status = robot.link.status
+        assert (status.transport, status.connections) == (Transport.SOCKET, 1)
+        assert 4900 < status.clock_offset_ms < 5100
+        robot.close()
+    assert store.values == list(range(20))
+
+
+@pytest.mark.parametrize('misbehaviour', [
+    'hang up at once', 'garbage first', 'garbage later', 'binary', 'close 1001', 'close 1013',
+    'reset', 'acknowledge what was never sent'])
+def test_whatever_a_gateway_does_nothing_is_lost(robot_at, misbehaviour):
+    store = Store()
+    bad_turns = 2
+
+    def script(connection: ServerConnection) -> None:
+        nonlocal bad_turns
+        if not bad_turns:
+            return store.serve(connection)
+        bad_turns -= 1
+        with contextlib.suppress(ConnectionClosed):
+            behave_badly(connection, misbehaviour)
+        return None
+
+    with ScriptedSocket(script) as gateway:
+        robot = robot_at(gateway.url)
+        robot.send(*range(50))
+        robot.until(lambda: robot.counters['points_acknowledged'] >= 50, misbehaviour)
+        robot.close()
+    assert sorted(set(store.values)) == list(range(50))
+    assert robot.counters.dropped() == {}
+
+
+def behave_badly(connection: ServerConnection, misbehaviour: str) -> None:
+    connection.recv()
+    if misbehaviour == 'hang up at once':
+        return
+    if misbehaviour == 'garbage first':
+        connection.send('<html>')
+        connection.recv(1.0)
+    connection.send('{"type":"authenticated","acks":true}')
+    connection.recv()
+    if misbehaviour == 'garbage later':
+        connection.send('{{{')
+        connection.send('{"type":"telemetry_ack","seq":"1"}')
+    elif misbehaviour == 'binary':
+        connection.send(b'\0\1\2')
+    elif misbehaviour == 'close 1001':
+        connection.close(1001, 'restarting')
+    elif misbehaviour == 'close 1013':
+        connection.send('{"type":"error","code":"REDIS_UNAVAILABLE"}')
+        connection.close(1013)
+    elif misbehaviour == 'reset':
+        connection.socket.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, b'\1\0\0\0\0\0\0\0')
+        connection.socket.close()
+    else:
+        connection.send('{"type":"telemetry_ack","seq":999999}')
+
+
+def test_a_port_that_speaks_something_else_is_told_once_and_tried_on(robot_at, caplog):
+    listener = socket.create_server(('127.0.0.1', 0))
+    port = listener.getsockname()[1]
+    answered = threading.Event()
+
+    def greet() -> None:
+        for _ in range(3):
+            with listener.accept()[0] as peer:
+                peer.recv(100)
+                peer.sendall(b'220 mail.example.com ESMTP\r\n')
+        answered.set()
+
+    thread = threading.Thread(target=greet)
+    thread.start()
+    with caplog.at_level(logging.WARNING, 'plexus_bridge'):
+        robot = robot_at(f'http://127.0.0.1:{port}')
+        robot.send(1)
+        assert answered.wait(10)
+    thread.join()
+    listener.close()
+    assert robot.journal.points == 1
+
+
+def test_while_nobody_listens_data_waits_and_then_arrives(robot_at, caplog):
+    with socket.create_server(('127.0.0.1', 0)) as probe:
+        port = probe.getsockname()[1]
+    with caplog.at_level(logging.WARNING, 'plexus_bridge'):
+        robot = robot_at(f'http://127.0.0.1:{port}')
+        robot.send(*range(5))
+        robot.until(lambda: robot.counters['frames_sent_http'] >= 3, 'several tries')
+    told = [record.getMessage() for record in caplog.records]
+    assert any('nobody listens there' in text for text in told)
+    assert len(told) <= 4, told
+    assert robot.journal.points == 5
+
+
+def refuse(connection: ServerConnection) -> None:
+    connection.recv()
+    connection.send('{"type":"error","message":"Invalid API key","detail":"Invalid API key"}')
+    connection.close(1008)
+
+
+def test_a_refused_key_is_told_with_what_to_do_and_nothing_is_lost(robot_at, caplog):
+    with ScriptedSocket(refuse) as gateway, caplog.at_level(logging.ERROR, 'plexus_bridge'):
+        robot = robot_at(gateway.url)
+        robot.send(1)
+        robot.until(lambda: robot.link.status.refused, 'refused')
+        robot.until(lambda: gateway.connections >= 2, 'tried again')
+    text = caplog.records[0].getMessage()
+    assert 'Invalid API key' in text
+    assert 'PLEXUS_API_KEY' in text
+    assert 'plx_key' not in caplog.text
+    assert robot.journal.points == 1
+
+
+def test_without_a_socket_data_goes_by_http(robot_at):
+    def answer(body):
+        return 200, {'success': True, 'count': len(body['points'])}, {}
+
+    with ScriptedIngest(answer) as gateway:
+        robot = robot_at(gateway.url)
+        robot.send(*range(30))
+        robot.until(lambda: robot.counters['points_acknowledged'] == 30, 'stored')
+        robot.until(lambda: robot.link.status.transport is Transport.HTTP, 'told so')
+        robot.close()
+    assert sorted(point['value'] for body in gateway.bodies for point in body['points']) \
+        == list(range(30))
+    assert {body['source_id'] for body in gateway.bodies} == {'kiln-7'}
+    assert gateway.headers[0]['x-api-key'] == 'plx_key'
+    assert gateway.headers[0]['User-Agent'] == 'test/0'
+
+
+@pytest.mark.parametrize(('status', 'content', 'headers'), [
+    (500, {'error': 'x'}, {}), (503, b'', {}), (429, {'error': 'slow'}, {'Retry-After': '0.05'}),
+    (401, {'error': 'key'}, {}), (403, {'error': 'scope'}, {}), (302, b'', {'Location': '/x'}),
+    (307, b'', {'Location': '/x'}), (200, b'<html>hello</html>', {}), (200, {'ok': 1}, {}),
+    (404, b'not here', {})])
+def test_an_answer_that_is_no_success_keeps_the_data(robot_at, status, content, headers):
+    turns = iter([(status, content, headers)] * 2)
+
+    def answer(body):
+        return next(turns, (200, {'success': True, 'count': len(body['points'])}, {}))
+
+    with ScriptedIngest(answer) as gateway:
+        robot = robot_at(gateway.url)
+        robot.send(1, 2, 3)
+        robot.until(lambda: robot.counters['points_acknowledged'] == 3, 'stored in the end')
+        robot.close()
+    assert robot.counters.dropped() == {}
+    assert len(gateway.bodies) >= 3
+
+
+def test_points_that_a_gateway_drops_are_counted(robot_at):
+    with ScriptedIngest(lambda body: (200, {'success': True, 'count': 0}, {})) as gateway:
+        robot = robot_at(gateway.url)
+        robot.send(1)
+        robot.until(lambda: robot.counters.dropped() == {'gateway_dropped': 1}, 'counted')
+
+
+def test_a_gateway_without_acknowledgements_gets_telemetry_by_http_only(robot_at):
+    seen: list[str] = []
+
+    def script(connection: ServerConnection) -> None:
+        connection.recv()
+        connection.send('{"type":"authenticated"}')
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                seen.append(json.loads(connection.recv())['type'])
+
+    with ScriptedSocket(script) as gateway:
+        robot = robot_at(gateway.url)
+        robot.until(lambda: robot.link.status.transport is Transport.HTTP, 'told so')
+        robot.send(1)
+        robot.until(lambda: robot.counters['frames_sent_http'] >= 1, 'posted')
+        robot.close()
+    assert 'telemetry' not in seen
+
+
+@pytest.mark.parametrize(('url', 'expected'), [
+    ('http://127.0.0.1:8787', 'ws://127.0.0.1:8787/ws/device'),
+    ('https://gateway.example.com/', 'wss://gateway.example.com/ws/device'),
+    ('https://example.com/plexus', 'wss://example.com/plexus/ws/device'),
+    ('ws://a:1/ws/device', 'ws://a:1/ws/device')])
+def test_the_sockets_address_follows_from_the_gateways(url, expected):
+    assert socket_url(url) == expected
