@@ -29,6 +29,10 @@ YES_OR_NO = ['true', 'false']
 LOCAL_GATEWAY_URL = 'http://127.0.0.1:8787'
 RESPAWN_DELAY_S = 2.0
 
+# Where Fast DDS takes its settings from, by its major version. Version 3 warns of the older name.
+PROFILE_VARIABLES = {2: 'FASTRTPS_DEFAULT_PROFILES_FILE', 3: 'FASTDDS_DEFAULT_PROFILES_FILE'}
+WITH_FAST_DDS_2 = ('humble', 'iron', 'jazzy')
+
 ARGUMENTS = [
     DeclareLaunchArgument(
         'config_file', description='Map of the robot (YAML): which topics become which metrics.'),
@@ -92,9 +96,8 @@ def start_bridge(context: LaunchContext) -> list[Node]:
 
 def fast_dds_profile() -> dict[str, str]:
     """Choose our settings of Fast DDS, unless the user has chosen some."""
-    # Fast DDS 3 and 2 take them from different variables.
-    names = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-    if any(name in os.environ for name in names):
+    if any(name in os.environ for name in PROFILE_VARIABLES.values()):
         return {}
-    profile = Path(get_package_share_directory('plexus_bridge'), 'config', 'fastdds.xml')
-    return dict.fromkeys(names, str(profile))
+    variable = PROFILE_VARIABLES[2 if os.environ.get('ROS_DISTRO') in WITH_FAST_DDS_2 else 3]
+    share = Path(get_package_share_directory('plexus_bridge'))
+    return {variable: str(share / 'config' / 'fastdds.xml')}

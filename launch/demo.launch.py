@@ -23,12 +23,13 @@ def generate_launch_description() -> LaunchDescription:
     """Describe what is started."""
     share = Path(get_package_share_directory('plexus_bridge'))
     profile = str(share / 'config' / 'fastdds.xml')
-    # Fast DDS 3 and 2 take their settings from different variables; what the user chose stays.
-    names = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-    chosen = any(name in os.environ for name in names)
+    # The same settings as the bridge has; see there for the two names of the variable.
+    old, new = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
+    variable = old if os.environ.get('ROS_DISTRO') in ('humble', 'iron', 'jazzy') else new
+    chosen = old in os.environ or new in os.environ
     robot = Node(
         package='plexus_bridge', executable='simulated_robot', output='screen',
-        additional_env={} if chosen else dict.fromkeys(names, profile))
+        additional_env={} if chosen else {variable: profile})
     bridge = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(share / 'launch' / 'bridge.launch.py')),
         launch_arguments={
