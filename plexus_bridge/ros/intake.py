@@ -179,10 +179,14 @@ class Intake:
                 return
             topic.type = type_name
         self._unsubscribe(topic)
-        topic.subscription = self._node.create_subscription(
-            topic.message_class, topic.topic, _never_called, qos, raw=True,
-            callback_group=self._group,
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False))
+        try:
+            topic.subscription = self._node.create_subscription(
+                topic.message_class, topic.topic, _never_called, qos, raw=True,
+                callback_group=self._group,
+                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False))
+        except Exception as error:  # rclpy names no common class for what middlewares refuse
+            topic.tell(RuleState.WRONG_TYPE, f'cannot subscribe to {type_name}: {error}')
+            return
         topic.tell(*self._flow(topic))
 
     @staticmethod

@@ -1,0 +1,174 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The bridge as a process on a real graph: what it hears, what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+import subprocess
+import sys
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from gateway_client import free_port
+from gateway_client import GatewayClient
+from plexus_msgs.msg import BridgeStatus
+from plexus_msgs.msg import RuleStatus
+import pytest
+from rclpy.qos import DurabilityPolicy
+from rclpy.qos import QoSProfile
+from rclpy.qos import ReliabilityPolicy
+from sensor_msgs.msg import BatteryState
+from sensor_msgs.msg import Temperature
+
+RELIABLE = QoSProfile(depth=10)
+BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Road:
+    """A gateway and a bridge with a map of the test's, and the test's own node."""
+
+    def __init__(self, graph: Any, gateway: GatewayClient, bridge: Any):
+        self.graph = graph
+        self.gateway = gateway
+        self.bridge = bridge
+        self.status = graph.collect(BridgeStatus, '/plexus_bridge/status')
+
+    def latest(self) -> dict[str, float]:
+        sources = [one['source_id'] for one in self.gateway.get('/v1/sources')['devices']]
+        return self.gateway.latest('robot-1') if 'robot-1' in sources else {}
+
+    def rule(self, index: int = 0) -> RuleStatus | None:
+        return self.status[-1].rules[index] if self.status else None
+
+    def until_state(self, state: int, index: int = 0) -> RuleStatus:
+        self.graph.spin_until(
+            lambda: self.status and self.rule(index).state == state,
+            f'state {state} of rule {index}; {self.rule(index)}')
+        rule = self.rule(index)
+        assert rule is not None
+        return rule
+
+    def publish_until(self, publisher: Any, message: Any, metric: str, value: float) -> None:
+        """Publish again and again until the value has arrived: the bridge may join late."""
+        def arrived() -> bool:
+            publisher.publish(message)
+            return self.latest().get(metric) == value
+
+        self.graph.spin_until(arrived, f'{metric} = {value}; {self.bridge.output}')
+
+
+@pytest.fixture
+def road(graph, start, tmp_path, ros_environment, wait_until) -> Callable[..., Road]:
+    def make(rules: str, *arguments: str) -> Road:
+        port = free_port()
+        gateway = GatewayClient(port, Path(ros_environment['PLEXUS_HOME']))
+        start('plexus_bridge.gateway.serve', '--port', str(port))
+        wait_until(gateway.is_up, 'the gateway answers')
+        robot_map = tmp_path / 'robot.yaml'
+        robot_map.write_text(
+            f'version: 1\nsource_id: robot-1\ngateway: {{url: "{gateway.url}"}}\n'
+            f'metrics:\n{rules}')
+        return Road(graph, gateway, start(
+            'plexus_bridge.nodes.bridge', '--ros-args', '-p', f'config_file:={robot_map}',
+            *arguments))
+
+    return make
+
+
+def test_a_topic_that_comes_late_and_changes_its_qos_is_heard(road):
+    it = road('  - {topic: /t, fields: [{path: temperature, metric: t}]}\n')
+    rule = it.until_state(RuleStatus.STATE_NO_PUBLISHER)
+    assert rule.location.endswith('robot.yaml:5')
+    for round_number, qos in enumerate((BEST_EFFORT, RELIABLE, LATCHED), 1):
+        publisher = it.graph.node.create_publisher(Temperature, '/t', qos)
+        it.publish_until(
+            publisher, Temperature(temperature=float(round_number)), 't', float(round_number))
+        it.graph.node.destroy_publisher(publisher)
+        it.until_state(RuleStatus.STATE_NO_PUBLISHER)
+
+
+def test_a_latched_message_from_before_our_time_is_heard(road, graph):
+    publisher = graph.node.create_publisher(Temperature, '/t', LATCHED)
+    publisher.publish(Temperature(temperature=4.5))
+    it = road('  - {topic: /t, fields: [{path: temperature, metric: t}]}\n')
+    graph.spin_until(lambda: it.latest().get('t') == 4.5, 'the latched value')
+
+
+def test_a_wrong_type_names_both(road):
+    it = road('  - {topic: /t, type: sensor_msgs/msg/Imu}\n')
+    it.graph.node.create_publisher(Temperature, '/t', RELIABLE)
+    rule = it.until_state(RuleStatus.STATE_WRONG_TYPE)
+    assert rule.reason == ('saw a publisher of sensor_msgs/msg/Temperature, '
+                           'expected sensor_msgs/msg/Imu')
+
+
+OTHER_PUBLISHER = '''
+import rclpy, sys
+from rclpy.node import Node
+from sensor_msgs.msg import Imu
+rclpy.init()
+node = Node('other')
+publisher = node.create_publisher(Imu, '/t', 10)
+sys.stdin.read()
+'''
+
+
+def test_two_types_on_one_topic_are_both_named(road, ros_environment):
+    it = road('  - {topic: /t}\n')
+    it.graph.node.create_publisher(Temperature, '/t', RELIABLE)
+    other = subprocess.Popen(
+        [sys.executable, '-c', OTHER_PUBLISHER], stdin=subprocess.PIPE, env=ros_environment)
+    try:
+        rule = it.until_state(RuleStatus.STATE_WRONG_TYPE)
+    finally:
+        other.communicate()
+    assert 'sensor_msgs/msg/Imu and of sensor_msgs/msg/Temperature' in rule.reason
+
+
+def test_a_path_that_the_type_does_not_have_names_the_nearest(road):
+    it = road('  - {topic: /t, fields: [{path: temperatur, metric: t}]}\n')
+    it.graph.node.create_publisher(Temperature, '/t', RELIABLE)
+    assert "did you mean 'temperature'?" in it.until_state(RuleStatus.STATE_PATH_MISSING).reason
+
+
+def test_built_in_maps_names_and_nan(road):
+    it = road('  - {topic: battery, prefix: power}\n')
+    publisher = it.graph.node.create_publisher(BatteryState, '/battery', RELIABLE)
+    it.publish_until(publisher, BatteryState(voltage=24.5, charge=float('nan')),
+                     'power.voltage', 24.5)
+    assert 'power.charge' not in it.latest()
+    assert it.latest()['power.power_supply_status'] == 0
+
+
+def test_relative_topics_follow_the_namespace_and_the_status_with_them(road, graph):
+    it = road('  - {topic: t, fields: [{path: temperature, metric: t}]}\n', '-r', '__ns:=/r2')
+    status = graph.collect(BridgeStatus, '/r2/plexus_bridge/status')
+    publisher = graph.node.create_publisher(Temperature, '/r2/t', RELIABLE)
+    it.publish_until(publisher, Temperature(temperature=1.5), 't', 1.5)
+    graph.spin_until(lambda: status, 'status in the namespace')
+
+
+def test_status_and_diagnostics_tell_how_it_goes(road, graph):
+    it = road('  - {topic: /t, fields: [{path: temperature, metric: t}]}\n')
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    publisher = graph.node.create_publisher(Temperature, '/t', RELIABLE)
+    it.publish_until(publisher, Temperature(temperature=1.5), 't', 1.5)
+    rule = it.until_state(RuleStatus.STATE_OK)
+    assert (rule.publishers, rule.type) == (1, 'sensor_msgs/msg/Temperature')
+    graph.spin_until(lambda: it.status[-1].link == BridgeStatus.LINK_ONLINE, 'online')
+    status = it.status[-1]
+    assert (status.source_id, status.connections) == ('robot-1', 1)
+    assert abs(status.clock_offset) < 0.5
+    graph.spin_until(lambda: diagnostics, 'diagnostics')
+    assert diagnostics[-1].status[0].name == 'plexus_bridge: link'
+    assert diagnostics[-1].status[0].hardware_id == 'robot-1'
+    assert it.bridge.stop() == 0, it.bridge.output
+
+
+def test_every_state_of_a_rule_has_its_name_in_the_message():
+    from plexus_bridge.ros.intake import RuleState
+    for state in RuleState:
+        assert hasattr(RuleStatus, f'STATE_{state.name}')
