@@ -1,42 +1,36 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`plexus-bridge gateway`: opens the folder, binds the address, serves until told to stop."""
+"""
+`plexus-bridge gateway`: opens the folder, binds the address, serves until told to stop.
+
+The web libraries are loaded only when everything else is in order; they are an extra.
+"""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Iterator
 import contextlib
 import fcntl
 import ipaddress
-import logging
 import os
 from pathlib import Path
-import signal
 import socket
 import sys
+import time
 
-import uvicorn
-
-from plexus_bridge.gateway.app import create_app
-from plexus_bridge.gateway.gateway import Gateway
-from plexus_bridge.gateway.gateway import wall_ms
 from plexus_bridge.gateway.keys import ensure_first_key
 from plexus_bridge.gateway.keys import FirstKey
 from plexus_bridge.gateway.keys import KeyRing
 from plexus_bridge.gateway.schema import open_writer
 from plexus_bridge.gateway.schema import StoreError
 from plexus_bridge.gateway.store import Store
-from plexus_bridge.gateway.web_socket import DeviceWebSocketProtocol
-from plexus_bridge.points import MAX_MESSAGE_BYTES
 
 DEFAULT_HOST = '127.0.0.1'
 DEFAULT_PORT = 8787
 DATABASE_NAME = 'gateway.db'
 KEY_NAME = 'key'
 LOCK_NAME = 'gateway.lock'
-PING_INTERVAL_S = 30.0
 BACKLOG = 1024
 
 
@@ -50,23 +44,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--host', default=DEFAULT_HOST,
         help='address to listen on; the default, %(default)s, is reached from this machine only')
     parser.add_argument(
-        '--port', type=int, default=DEFAULT_PORT, help='default: %(default)s; 0 takes a free one')
+        '--port', type=_port, default=DEFAULT_PORT,
+        help='default: %(default)s; 0 takes a free one')
     parser.add_argument(
         '--data', type=Path, metavar='DIR',
         help='folder of database and key (default: gateway/ in PLEXUS_HOME or ~/.plexus)')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit code."""
+    """Serve until SIGINT or SIGTERM; returns the exit code. ImportError where the extra is not."""
+    from plexus_bridge.gateway.server import serve
+
     folder: Path = args.data or default_folder()
     try:
-        with contextlib.ExitStack() as held:
-            held.enter_context(locked_folder(folder))
-            listener = held.enter_context(bound_socket(args.host, args.port))
-            first_key, gateway = open_gateway(folder)
+        with locked_folder(folder), bound_socket(args.host, args.port) as listener:
+            first_key, keys, store = open_folder(folder)
             warn_if_exposed(listener)
-            announce(listener, folder, first_key)
-            serve(gateway, listener)
+            serve(store, keys, listener, lambda: announce(listener, folder, first_key))
     except (ServeError, StoreError) as error:
         print(f'plexus-bridge gateway: {error}', file=sys.stderr)
         return 1
@@ -77,7 +71,12 @@ def main() -> int:
     """Run as a program of its own."""
     parser = argparse.ArgumentParser(prog='gateway', description=__doc__)
     add_arguments(parser)
-    return run(parser.parse_args())
+    try:
+        return run(parser.parse_args())
+    except ImportError as error:
+        print(f"gateway: {error}; it needs the libraries of the extra 'gateway': in the source "
+              "folder of plexus_bridge call pip install '.[gateway]'", file=sys.stderr)
+        return 1
 
 
 def default_folder() -> Path:
@@ -136,13 +135,14 @@ def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def open_gateway(folder: Path) -> tuple[FirstKey, Gateway]:
-    """Open the folder's database and key; StoreError if they cannot be used."""
+def open_folder(folder: Path) -> tuple[FirstKey, KeyRing, Store]:
+    """Open the folder's key and database; StoreError if they cannot be used."""
     path = folder / DATABASE_NAME
     with contextlib.closing(open_writer(path)) as connection:
-        first_key = ensure_first_key(connection, folder / KEY_NAME, wall_ms())
+        now_ms = time.time_ns() // 1_000_000
+        first_key = ensure_first_key(connection, folder / KEY_NAME, now_ms)
         keys = KeyRing(connection)
-    return first_key, Gateway(Store(path), keys)
+    return first_key, keys, Store(path)
 
 
 def warn_if_exposed(listener: socket.socket) -> None:
@@ -177,63 +177,10 @@ def announce(listener: socket.socket, folder: Path, first_key: FirstKey) -> None
     print('the key by itself, on others set PLEXUS_API_KEY. Ctrl+C stops the gateway.', flush=True)
 
 
-def serve(gateway: Gateway, listener: socket.socket) -> None:
-    """Serve on a bound socket until SIGINT or SIGTERM."""
-    GatewayServer(server_config(gateway), gateway).run(sockets=[listener])
-
-
-def server_config(gateway: Gateway) -> uvicorn.Config:
-    """Return how uvicorn serves the gateway's application."""
-    return uvicorn.Config(
-        create_app(gateway), log_config=None, log_level=logging.WARNING, access_log=False,
-        server_header=False, date_header=False, lifespan='on', backlog=BACKLOG,
-        ws=DeviceWebSocketProtocol, ws_max_size=MAX_MESSAGE_BYTES, ws_per_message_deflate=False,
-        ws_ping_interval=PING_INTERVAL_S, ws_ping_timeout=PING_INTERVAL_S,
-        timeout_graceful_shutdown=10)
-
-
-class GatewayServer(uvicorn.Server):
-    """Uvicorn, but waiting for signals instead of polling, and polite at the end."""
-
-    def __init__(self, config: uvicorn.Config, gateway: Gateway):
-        super().__init__(config)
-        self._gateway = gateway
-        self._stopping = asyncio.Event()
-        self.loop: asyncio.AbstractEventLoop
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGINT and SIGTERM; unlike uvicorn's own, exit as after any other stop."""
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGINT, signal.SIGTERM)
-        for number in signals:
-            loop.add_signal_handler(number, self.stop)
-        try:
-            yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
-
-    def stop(self) -> None:
-        """End `serve`; called on the loop."""
-        self.should_exit = True
-        self._stopping.set()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application and take connections."""
-        self.loop = asyncio.get_running_loop()
-        await super().startup(sockets)
-
-    async def main_loop(self) -> None:
-        """Wait until told to stop."""
-        await self._stopping.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no new connection, say goodbye to every device, then close (section 6.12)."""
-        for server in self.servers:
-            server.close()
-        await self._gateway.devices.say_goodbye('gateway is shutting down')
-        await super().shutdown(sockets)
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f'saw {text!r}, expected a number from 0 to 65535')
+    return int(text)
 
 
 if __name__ == '__main__':
