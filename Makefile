@@ -4,11 +4,12 @@
 #   make demo [SECONDS=20]   local gateway, simulated robot and bridge, until Ctrl+C
 #   make test [ARGS='-k x']  linter, type check and all tests
 #   make env                 only set up .venv; PYTHON=/usr/bin/python3.12 takes that python
+#   make bench                what it costs: CPU and memory of the bridge, points per second of the gateway
 #   make lint | types | fix | clean
 
 IN_ENV := ./scripts/in_env.sh
 
-.PHONY: demo env test lint types fix clean
+.PHONY: demo env test lint types fix bench clean
 .DEFAULT_GOAL := demo
 
 demo: env
@@ -28,6 +29,10 @@ types: env
 
 fix: env
 	$(IN_ENV) ruff check --fix .
+
+bench: env
+	$(IN_ENV) python bench/bridge_cpu.py
+	$(IN_ENV) python bench/gateway_ingest.py
 
 clean:
 	rm -rf .venv build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

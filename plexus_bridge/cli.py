@@ -7,11 +7,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import importlib
-import importlib.metadata
 import sys
 from typing import cast
 from typing import NamedTuple
 from typing import Protocol
+
+from plexus_bridge import __version__
 
 EXIT_FAILURE = 1
 
@@ -96,21 +97,13 @@ def parser_for(argv: Sequence[str]) -> argparse.ArgumentParser:
     """Build the parser. Only the command that `argv` names is loaded and has its arguments."""
     parser = argparse.ArgumentParser(
         prog='plexus-bridge', description='The ROS 2 side of the Plexus telemetry platform.')
-    parser.add_argument('--version', action='version', version=f'plexus-bridge {version()}')
+    parser.add_argument('--version', action='version', version=f'plexus-bridge {__version__}')
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
     for name, command in COMMANDS.items():
         of_command = commands.add_parser(name, help=command.help, description=command.help)
         if argv and argv[0] == name:
             load(name).add_arguments(of_command)
     return parser
-
-
-def version() -> str:
-    """Return the version of the installed package."""
-    try:
-        return importlib.metadata.version('plexus_bridge')
-    except importlib.metadata.PackageNotFoundError:
-        return '(from a source folder that is not installed)'
 
 
 def load(name: str) -> CommandModule:
