@@ -32,7 +32,7 @@ metrics:
     type: nav_msgs/msg/Odometry
     sampling: {{mode: every}}
     fields: [{{path: twist.twist.linear.x, metric: speed}}]
-"""
+'''
 
 
 def recorded() -> dict[str, list[tuple[int, float]]]:

@@ -13,14 +13,15 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from gateway_client import free_port
 from gateway_client import GatewayClient
-from plexus_msgs.msg import BridgeStatus
-from plexus_msgs.msg import RuleStatus
 import pytest
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import BatteryState
 from sensor_msgs.msg import Temperature
+
+from plexus_msgs.msg import BridgeStatus
+from plexus_msgs.msg import RuleStatus
 
 RELIABLE = QoSProfile(depth=10)
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -37,8 +38,7 @@ class Road:
         self.status = graph.collect(BridgeStatus, '/plexus_bridge/status')
 
     def latest(self) -> dict[str, float]:
-        sources = [one['source_id'] for one in self.gateway.get('/v1/sources')['devices']]
-        return self.gateway.latest('robot-1') if 'robot-1' in sources else {}
+        return self.gateway.latest('robot-1') if self.gateway.knows('robot-1') else {}
 
     def rule(self, index: int = 0) -> RuleStatus | None:
         return self.status[-1].rules[index] if self.status else None

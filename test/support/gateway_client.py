@@ -44,6 +44,10 @@ class GatewayClient:
         assert answer.status_code == 200, f'{path}: {answer.status_code} {answer.text[:300]}'
         return answer.json()
 
+    def knows(self, source: str) -> bool:
+        """Tell whether anything of a source has been stored."""
+        return source in [one['source_id'] for one in self.get('/v1/sources')['devices']]
+
     def latest(self, source: str) -> dict[str, float]:
         latest: dict[str, float] = self.get(f'/v1/sources/{source}/metrics/latest')['metrics']
         return latest
