@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 import subprocess
 import sys
 import types
@@ -10,6 +11,8 @@ import types
 import pytest
 
 from plexus_bridge import cli
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -88,10 +91,10 @@ def test_every_command_of_the_table_can_be_asked_for_help(capsys):
         assert f'plexus-bridge {name}' in capsys.readouterr().out
 
 
-def test_without_ros_the_process_says_what_to_do(tmp_path):
+def test_without_ros_the_process_says_what_to_do():
     hide_ros = "import sys; sys.modules['rclpy'] = None"
     run = f"{hide_ros}; from plexus_bridge import cli; sys.exit(cli.main(['run']))"
-    done = subprocess.run([sys.executable, '-c', run], cwd=tmp_path, capture_output=True,
+    done = subprocess.run([sys.executable, '-c', run], cwd=ROOT, capture_output=True,
                           text=True, timeout=60, check=False)
     assert done.returncode == 1, done.stderr
     assert done.stderr.startswith("plexus-bridge: 'run' needs ROS 2")
