@@ -53,8 +53,8 @@ def test_it_runs_for_the_time_asked_for_and_leaves_nothing(
     assert len(reports) >= 3, demo.output
     stored = [int(points) for points, _, _ in reports]
     assert stored == sorted(set(stored))
-    # 200 points/s of the IMU, 80 of odometry, 50 of the joints, 12 of the rest and at most 15 of the
-    # laser, whose beams through the window have no value; less on a machine that is too busy.
+    # 200 points/s of the IMU, 80 of odometry, 50 of the joints, 12 of the rest and at most 15 of
+    # the laser, whose beams through the window have no value; less on a machine that is busy.
     assert 150 < int(reports[-1][1]) < 400
     assert 36 <= int(reports[-1][2]) <= 39
     assert f'http://127.0.0.1:{port}' in demo.output
