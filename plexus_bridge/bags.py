@@ -68,17 +68,14 @@ class Bag:
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
-        self._stack = ExitStack()
-        with _told_about(self.path):
+        with ExitStack() as opened, _told_about(self.path):
             self._readers = [
-                self._stack.enter_context(reader) for reader in _readers_of(self.path)]
-        self.topics = tuple(
-            _topic(connection) for reader in self._readers for connection in reader.connections)
-        try:
+                opened.enter_context(reader) for reader in _readers_of(self.path)]
+            self.topics = tuple(
+                _topic(connection) for reader in self._readers
+                for connection in reader.connections)
             self._check_encoding()
-        except BagError:
-            self.close()
-            raise
+            self._stack = opened.pop_all()
 
     def __enter__(self) -> Bag:
         return self

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import gc
+import os
 from pathlib import Path
 import shutil
 import subprocess
@@ -118,6 +120,16 @@ def test_several_files_without_metadata_are_one_recording(
         shutil.copy(part / f'part_{k}.mcap', folder)
     with Bag(folder) as bag:
         assert list(bag.messages()) == messages
+
+
+def test_when_one_of_several_files_is_damaged_the_others_are_closed_again(
+        messages: list[BagMessage], tmp_path: Path) -> None:
+    (write_bag(tmp_path / 'bag', messages) / 'metadata.yaml').unlink()
+    (tmp_path / 'bag' / 'later.mcap').write_bytes(b'not a recording')
+    gc.collect()
+    before = len(os.listdir('/proc/self/fd'))
+    assert_refused(tmp_path / 'bag', 'magic')
+    assert len(os.listdir('/proc/self/fd')) == before
 
 
 @pytest.mark.parametrize('store', STORES)
