@@ -116,10 +116,11 @@ def bucketed_samples(
     start_ms = -(-window.start_ms // bucket_ms) * bucket_ms
     for metric, numbers in _series(connection, slug, 'metric', metrics).items():
         rows = connection.execute(
-            'SELECT timestamp_ms / ?1 * ?1, min(value), max(value), avg(value), count(*) '
-            'FROM sample WHERE series IN (SELECT value FROM json_each(?2)) '
-            'AND timestamp_ms >= ?3 AND timestamp_ms < ?4 GROUP BY 1 ORDER BY 1 LIMIT ?5',
-            (bucket_ms, json.dumps(numbers), start_ms, window.end_ms, left)).fetchall()
+            'SELECT timestamp_ms / :bucket * :bucket, min(value), max(value), avg(value), '
+            'count(*) FROM sample WHERE series IN (SELECT value FROM json_each(:series)) '
+            'AND timestamp_ms >= :start AND timestamp_ms < :end GROUP BY 1 ORDER BY 1 LIMIT :left',
+            {'bucket': bucket_ms, 'series': json.dumps(numbers), 'start': start_ms,
+             'end': window.end_ms, 'left': left}).fetchall()
         if rows:
             columns = zip(*rows, strict=True)
             names = ('timestamp_ms', 'min', 'max', 'avg', 'count')
@@ -149,8 +150,8 @@ def _events(
         order: str) -> Iterator[EventRow]:
     rows = connection.execute(
         'SELECT series.id, metric, tags FROM series JOIN source ON source.id = series.source '
-        "WHERE slug = ?1 AND class = 'event' AND (?2 IS NULL OR metric = ?2)",
-        (slug, name)).fetchall()
+        "WHERE slug = :slug AND class = 'event' AND (:name IS NULL OR metric = :name)",
+        {'slug': slug, 'name': name}).fetchall()
     series = {number: (metric, json.loads(tags)) for number, metric, tags in rows}
     cursors = [connection.execute(
         'SELECT timestamp_ms, value, series FROM event WHERE series = ? AND timestamp_ms >= ? '
