@@ -36,8 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--loop', action='store_true', help='begin again at the end, until Ctrl+C')
     add('--topics', nargs='+', default=(), metavar='TOPIC', help='only these topics')
     add('--wait-for-subscribers', type=float, default=0.0, metavar='SECONDS',
-        help='begin when every topic has a subscriber; fail if that takes longer '
-             '(default: begin at once)')
+        help='begin when every topic has one; fail if that takes longer (default: at once)')
     add('--clock', action='store_true', help="publish the recording's time on /clock")
 
 
