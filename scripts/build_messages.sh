@@ -8,16 +8,14 @@ set -eu
 venv=$(pwd -P)/.venv
 build=$venv/.plexus/plexus_msgs
 PATH=$venv/bin:$PATH
-set -- -DCMAKE_INSTALL_PREFIX="$venv" -DPython3_EXECUTABLE="$venv/bin/python" -DBUILD_TESTING=OFF "$1"
-if [ "$4" = wheels ]; then
-    prefixes=$venv
-    set -- "$1" "$2" "$3" -DCMAKE_PROJECT_INCLUDE="$(pwd -P)/scripts/drop_missing_includes.cmake"
-else
-    prefixes=$(printf '%s' "$venv:$4" | tr ':' ';')
-    set -- "$1" "$2" "$3"
-fi
+case $1 in
+    wheels) prefixes=$venv ;;
+    *) prefixes=$(printf '%s' "$venv:$1" | tr ':' ';') ;;
+esac
 rm -rf "$build"
-cmake -S plexus_msgs -B "$build" -DCMAKE_PREFIX_PATH="$prefixes" "$@"
+cmake -S plexus_msgs -B "$build" -DCMAKE_INSTALL_PREFIX="$venv" -DCMAKE_PREFIX_PATH="$prefixes" \
+    -DPython3_EXECUTABLE="$venv/bin/python" -DBUILD_TESTING=OFF \
+    -DCMAKE_PROJECT_INCLUDE="$(pwd -P)/scripts/plexus_msgs.cmake"
 cmake --build "$build" --parallel 2
 cmake --install "$build"
 rm -rf "$build"
