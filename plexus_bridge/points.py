@@ -71,6 +71,16 @@ def check_source_id(source_id: object, *, refuse_uuid: bool = False) -> str:
     return source_id
 
 
+def trim(text: str, max_bytes: int) -> str:
+    """Return a text cut to so many bytes of UTF-8, with "…" at its end where it was cut."""
+    if len(text) * 4 <= max_bytes:
+        return text
+    encoded = text.encode(errors='replace')
+    if len(encoded) <= max_bytes:
+        return encoded.decode()
+    return encoded[:max_bytes - 3].decode(errors='ignore') + '…'
+
+
 def infer_class(value: object) -> PointClass:
     """Return the class of a value that came without one (section 4.1)."""
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -190,7 +190,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Place, str]]:
         choices = wanted if rule == 'enum' else [wanted]
         expected = ', '.join(str(choice) for choice in choices)
         yield place, f'saw {_shown(seen)}, expected {expected}{_near(str(seen), choices)}'
-    elif rule == 'pattern':
+    elif rule in ('pattern', 'anyOf'):
         description = schema.get('description', f'a text that fits {wanted}').partition('. ')[0]
         yield place, f'saw {_shown(seen)}, expected: {description}'
     else:

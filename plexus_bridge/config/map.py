@@ -17,6 +17,7 @@ from plexus_bridge.config.document import read_document
 from plexus_bridge.errors import MappingError
 from plexus_bridge.errors import PointError
 from plexus_bridge.mapping.paths import parse_path
+from plexus_bridge.mapping.rules import Change
 from plexus_bridge.mapping.rules import FieldRule
 from plexus_bridge.mapping.rules import LaneName
 from plexus_bridge.mapping.rules import MetricRule
@@ -82,29 +83,55 @@ def _metric_rule(
 ) -> MetricRule:
     tags = {**map_tags, **body.get('tags', {})}
     lane = body.get('lane', 'state')
-    sampling = body.get('sampling', {})
-    if sampling.get('mode') == 'every' and 'rate_hz' in sampling:
-        document.problem(
-            (*place, 'sampling', 'rate_hz'),
-            'has no meaning with mode every, which uses each message; use mode latest')
+    sampling = _sampling(document, place, body) or Sampling()
     if body.get('fields') and 'prefix' in body:
         document.problem(
             (*place, 'prefix'), 'has no meaning beside fields, whose metrics are named in full')
+    defaults = _Defaults(tags, lane, sampling)
     fields = tuple(
         rule for index, field_body in enumerate(body.get('fields', []))
-        if (rule := _field_rule(document, (*place, 'fields', index), field_body, tags, lane)))
+        if (rule := _field_rule(document, (*place, 'fields', index), field_body, defaults)))
     message_type = body.get('type')
     if message_type and message_type.count('/') == 1:
         message_type = message_type.replace('/', '/msg/')
     return MetricRule(
         topic=body['topic'], type=message_type, prefix=body.get('prefix'), fields=fields,
-        sampling=Sampling(**sampling), timestamp=body.get('timestamp', 'header'), tags=tags,
-        lane=lane, place=place)
+        sampling=sampling, timestamp=body.get('timestamp', 'header'), tags=tags, lane=lane,
+        place=place)
 
 
-def _field_rule(
-        document: Document, place: Place, body: dict[str, Any],
-        rule_tags: Mapping[str, str], lane: LaneName) -> FieldRule | None:
+# Which keys of sampling belong to which mode.
+_SAMPLING_KEYS = {'latest': {'rate_hz'}, 'every': set(), 'window': {'window_s', 'stats'}}
+
+
+def _sampling(document: Document, place: Place, body: dict[str, Any]) -> Sampling | None:
+    sampling = body.get('sampling')
+    if sampling is None:
+        return None
+    mode = sampling['mode']
+    for key in sampling:
+        if key != 'mode' and key not in _SAMPLING_KEYS[mode]:
+            owner = next(mode for mode, keys in _SAMPLING_KEYS.items() if key in keys)
+            document.problem(
+                (*place, 'sampling', key),
+                f'has no meaning with mode {mode}; it belongs to mode {owner}')
+            return Sampling(mode)
+    if 'stats' in sampling:
+        sampling = {**sampling, 'stats': tuple(sampling['stats'])}
+    return Sampling(**sampling)
+
+
+@dataclass(frozen=True)
+class _Defaults:
+    """What a rule says for all of its fields."""
+
+    tags: Mapping[str, str]
+    lane: LaneName
+    sampling: Sampling
+
+
+def _field_rule(document: Document, place: Place, body: dict[str, Any], defaults: _Defaults
+                ) -> FieldRule | None:
     paths = {}
     for name in ('path', 'key'):
         try:
@@ -114,6 +141,19 @@ def _field_rule(
     path = paths.get('path')
     if path is None or 'key' not in paths:
         return None
+    transforms = body.get('as', ())
+    sampling = _sampling(document, place, body) or defaults.sampling
+    return FieldRule(
+        path=path, metric=body['metric'], key=paths['key'], bit=body.get('bit'),
+        transforms=(transforms,) if isinstance(transforms, str) else tuple(transforms),
+        scale=body.get('scale', 1.0), offset=body.get('offset', 0.0),
+        values=_values(document, place, body), not_finite=body.get('not_finite', 'skip'),
+        change=_change(document, place, body, sampling), sampling=sampling,
+        tags=_tags(document, place, body, defaults.tags), lane=body.get('lane', defaults.lane))
+
+
+def _tags(document: Document, place: Place, body: dict[str, Any], rule_tags: Mapping[str, str]
+          ) -> Mapping[str, str]:
     tags = {**rule_tags, **body.get('tags', {})}
     if 'unit' in body:
         tags['unit'] = body['unit']
@@ -121,6 +161,45 @@ def _field_rule(
         document.problem(
             place, f'saw {len(tags)} tags with those of the rule, the map and the unit, expected '
             f'at most {MAX_TAGS}')
-    return FieldRule(
-        path=path, metric=body['metric'], key=paths['key'], scale=body.get('scale', 1.0),
-        offset=body.get('offset', 0.0), tags=tags, lane=body.get('lane', lane))
+    return tags
+
+
+def _values(document: Document, place: Place, body: dict[str, Any]
+            ) -> Mapping[int | str, str] | None:
+    if 'values' not in body:
+        return None
+    for key in ('scale', 'offset', 'unit'):
+        if key in body:
+            document.problem((*place, key), 'has no meaning beside values, which give texts')
+    values: dict[int | str, str] = {}
+    for key, text in body['values'].items():
+        if key in _TRUTHS:
+            values[_TRUTHS[key]] = text
+            continue
+        try:
+            values[int(key, 0)] = text
+        except ValueError:
+            document.problem(
+                (*place, 'values', key), f'saw {key!r}, expected a whole number, true or false')
+    return values
+
+
+_TRUTHS = {'true': 1, 'True': 1, 'false': 0, 'False': 0}
+
+
+def _change(document: Document, place: Place, body: dict[str, Any], sampling: Sampling
+            ) -> Change | None:
+    asked = [key for key in ('deadband', 'on_change') if body.get(key) not in (None, False)]
+    if not asked:
+        if 'resend_s' in body and 'values' not in body:
+            document.problem(
+                (*place, 'resend_s'), 'has no meaning without deadband, on_change or values')
+        return Change(resend_s=body['resend_s']) if 'resend_s' in body else None
+    if sampling.mode == 'window':
+        document.problem(
+            (*place, asked[0]), 'has no meaning with sampling mode window, which sends one value '
+            'for each window')
+    deadband = body.get('deadband', 0.0)
+    if isinstance(deadband, str):
+        return Change(relative=float(deadband[:-1]) / 100, resend_s=body.get('resend_s'))
+    return Change(absolute=deadband, resend_s=body.get('resend_s'))

@@ -29,6 +29,7 @@ from plexus_bridge.mapping.layout import Primitive
 from plexus_bridge.mapping.layout import PRIMITIVES
 from plexus_bridge.mapping.layout import Sequence
 from plexus_bridge.mapping.layout import String
+from plexus_bridge.mapping.paths import Count
 from plexus_bridge.mapping.paths import EVERY
 from plexus_bridge.mapping.paths import Field
 from plexus_bridge.mapping.paths import Index
@@ -161,6 +162,8 @@ class SourceWriter:
             self._read_string(layout, wants)
         elif isinstance(layout.element, Primitive):
             self._read_numbers(layout, layout.element, wants)
+        elif all(want.steps == (Count(),) for want in wants) and not to_end:
+            self._copy_count(wants, self._read_count(layout))
         else:
             self._read_elements(layout, wants)
 
@@ -220,6 +223,11 @@ class SourceWriter:
         self._flush()
         return count
 
+    def _copy_count(self, wants: list[Want], count: str) -> None:
+        for want in wants:
+            if want.steps == (Count(),):
+                self._line(f'{want.variable} = {count}')
+
     def _read_string(self, string: String, wants: list[Want]) -> None:
         count = self._read_count(Sequence(string))
         decode = 'wide_text' if string.wide else 'text'
@@ -243,8 +251,10 @@ class SourceWriter:
         else:
             self._align(element.size)
         here = self._here()
+        self._copy_count(wants, count)
         for want in wants:
-            self._pick_number(want, element, here, count)
+            if want.steps != (Count(),):
+                self._pick_number(want, element, here, count)
         self._jump(f'{here}+{count}*{element.size}', min(element.size, 4))
 
     def _pick_number(self, want: Want, element: Primitive, here: str, count: str) -> None:
@@ -263,8 +273,10 @@ class SourceWriter:
 
     def _read_elements(self, layout: Array | Sequence, wants: list[Want]) -> None:
         """Loop over texts, messages or arrays, a list for each value that is wanted of them."""
-        columns, picks = self._plan_columns(wants)
+        columns, picks = self._plan_columns(
+            [want for want in wants if want.steps != (Count(),)])
         count = self._read_count(layout)
+        self._copy_count(wants, count)
         self._jump(self._here(), 1)
         for column in columns:
             self._line(f'{column.variable}s = []')

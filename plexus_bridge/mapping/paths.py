@@ -14,6 +14,7 @@ from plexus_bridge.mapping.layout import describe
 from plexus_bridge.mapping.layout import Layout
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.layout import Primitive
+from plexus_bridge.mapping.layout import PRIMITIVES
 from plexus_bridge.mapping.layout import Sequence
 from plexus_bridge.mapping.layout import String
 
@@ -48,7 +49,12 @@ class Select:
     value: str
 
 
-Step = Field | Index | Slice | Select
+@dataclass(frozen=True)
+class Count:
+    """How many elements there are, without reading any; `as: count` puts it at a path's end."""
+
+
+Step = Field | Index | Slice | Select | Count
 EVERY = Slice(None, None)
 
 
@@ -61,6 +67,16 @@ class Path:
 
     def __str__(self) -> str:
         return self.text
+
+
+    def counted(self) -> Path:
+        """Return the path to the number of elements instead of the elements."""
+        steps = self.steps[:-1] if self.steps and self.steps[-1] == EVERY else self.steps
+        return Path(self.text, (*steps, Count()))
+
+
+# The whole message.
+ROOT = Path('', ())
 
 
 @dataclass(frozen=True)
@@ -130,6 +146,9 @@ def resolve(path: Path, message: Message) -> Target:
         if not isinstance(layout, Array | Sequence):
             raise MappingError(
                 f'path {path}: {seen} is a {describe(layout)}, which has no elements')
+        if isinstance(step, Count):
+            layout = PRIMITIVES['uint32']
+            continue
         _check_element(path, step, layout)
         many = many or isinstance(step, Slice)
         layout = layout.element

@@ -1,253 +1,190 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One topic's way from a message's bytes to points, compiled once for its rule and type."""
+"""One topic's way from messages' bytes to points, compiled once for its rule and type."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
-from dataclasses import dataclass
 from dataclasses import replace
-import math
-from typing import Any
+from typing import Protocol
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
-from plexus_bridge.mapping.builtin_maps import BUILTIN_MAPS
-from plexus_bridge.mapping.layout import Array
-from plexus_bridge.mapping.layout import describe
-from plexus_bridge.mapping.layout import Layout
+from plexus_bridge.mapping.builtin_maps import builtin_fields
+from plexus_bridge.mapping.fields import Field
 from plexus_bridge.mapping.layout import Message
-from plexus_bridge.mapping.layout import Primitive
-from plexus_bridge.mapping.layout import Sequence
-from plexus_bridge.mapping.layout import String
 from plexus_bridge.mapping.paths import parse_path
-from plexus_bridge.mapping.paths import Path
-from plexus_bridge.mapping.paths import resolve
-from plexus_bridge.mapping.paths import Target
 from plexus_bridge.mapping.reader import compile_reader
 from plexus_bridge.mapping.rules import FieldRule
 from plexus_bridge.mapping.rules import MetricRule
-from plexus_bridge.points import FIRST_MILLISECOND_STAMP
-from plexus_bridge.points import Point
+from plexus_bridge.mapping.rules import Sampling
+from plexus_bridge.mapping.self_describing import MetricArrayMapper
+from plexus_bridge.mapping.self_describing import SELF_DESCRIBING
+from plexus_bridge.mapping.series import Sink
+from plexus_bridge.mapping.stamps import has_header
+from plexus_bridge.mapping.stamps import message_stamp
 
-Sink = Callable[[Point], object]
+SIMULATED_TAG = {'clock': 'sim'}
 
-HEADER = 'std_msgs/msg/Header'
-# How far a header stamp may lie in the future: clocks differ, but not by more than a day.
-FURTHEST_STAMP_MS = 24 * 3600 * 1000
+
+class Mapper(Protocol):
+    """
+    Takes the messages of one topic.
+
+    `received_ms` is Unix ms; `now_ms` is any clock that only grows, to measure periods with.
+    """
+
+    @property
+    def every(self) -> bool:
+        """Whether each message is wanted, rather than the newest now and then."""
+
+    def is_due(self, now_ms: int) -> bool:
+        """Tell whether a message would be used now; if not, it need not even be taken."""
+
+    def take(self, data: bytes, received_ms: int) -> None:
+        """Take one message as CDR; MappingError if it cannot be read."""
+
+    def settle(self, now_ms: int) -> None:
+        """Use what waits for its time; called after each round of taking."""
+
+    def finish(self) -> None:
+        """Use whatever waits: no more will come."""
+
+
+def make_mapper(rule: MetricRule, message: Message, topic: str, captures: Mapping[str, str],
+                sinks: Mapping[str, Sink], counters: Counters, *,
+                simulated: bool = False) -> Mapper:
+    """Return the mapper of a rule for a type; MappingError says all that does not fit."""
+    if message.name == SELF_DESCRIBING and not rule.fields:
+        return MetricArrayMapper(rule, message, sinks, counters)
+    return TopicMapper(rule, message, topic, captures, sinks, counters, simulated=simulated)
 
 
 class TopicMapper:
     """
-    Turns messages of one topic into points, handed to the sinks by lane name.
+    Maps a topic by its rule's fields or by the built-in map of its type.
 
-    Raises MappingError at construction if the rule does not fit the message type.
+    Fields that are sampled alike are read together. With simulated time, stamps are those of
+    receipt and points are tagged: a simulator's clock says nothing about when a thing was seen.
     """
 
     def __init__(self, rule: MetricRule, message: Message, topic: str,
-                 sinks: Mapping[str, Sink], counters: Counters):
-        fields = rule.fields or builtin_fields(rule, message, topic)
+                 captures: Mapping[str, str], sinks: Mapping[str, Sink], counters: Counters, *,
+                 simulated: bool = False):
+        with_stamp = rule.timestamp == 'header' and not simulated and has_header(message)
+        groups: dict[Sampling, list[Field]] = {}
         problems = []
-        self._fields: list[_Field] = []
-        for field in fields:
+        for field in rule.fields or builtin_fields(rule, message, topic):
             try:
-                self._fields.append(_field(field, message, sinks[field.lane], counters))
+                compiled = Field(_tagged(field, simulated), message, captures,
+                                 sinks[field.lane], counters)
             except MappingError as error:
                 problems.append(str(error))
+            else:
+                groups.setdefault(_taking(field.sampling), []).append(compiled)
         if problems:
             raise MappingError('\n'.join(problems))
-        self._has_stamp = rule.timestamp == 'header' and _has_header(message)
+        self._groups = [_Group(sampling, fields, message, with_stamp, counters)
+                        for sampling, fields in groups.items()]
+        self.every = any(not group.latest for group in self._groups)
+
+    def is_due(self, now_ms: int) -> bool:
+        """Tell whether a message would be used now."""
+        return self.every or any(group.is_due(now_ms) for group in self._groups)
+
+    def take(self, data: bytes, received_ms: int) -> None:
+        """Take one message; the groups that want only the newest keep it until `settle`."""
+        for group in self._groups:
+            if group.latest:
+                group.pending = (data, received_ms)
+            else:
+                group.map(data, received_ms)
+
+    def settle(self, now_ms: int) -> None:
+        """Map the newest message where it is due, and end windows."""
+        for group in self._groups:
+            group.settle(now_ms)
+
+    def finish(self) -> None:
+        """Map what waits and end all windows."""
+        for group in self._groups:
+            group.finish()
+
+
+class _Group:
+    """Fields with the same sampling, read by one reader."""
+
+    def __init__(self, sampling: Sampling, fields: list[Field], message: Message,
+                 with_stamp: bool, counters: Counters):
+        self.latest = sampling.mode == 'latest'
+        self.pending: tuple[bytes, int] | None = None
+        self._period_ms = 1000 / sampling.rate_hz
+        self._due_ms = 0.0
         self._counters = counters
-        paths = [path for field in self._fields for path in field.paths]
-        if self._has_stamp:
+        self._with_stamp = with_stamp
+        paths = [path for field in fields for path in field.paths]
+        if with_stamp:
             paths.append(parse_path('header.stamp'))
         self._read = compile_reader(message, paths)
-        self._places: list[tuple[int, _Field]] = []
+        self._fields = fields
+        self._deliveries = []
         place = 0
-        for compiled in self._fields:
-            self._places.append((place, compiled))
-            place += len(compiled.paths)
+        for field in fields:
+            self._deliveries.append((field.deliver, place))
+            place += len(field.paths)
+
+    def is_due(self, now_ms: int) -> bool:
+        return not self.latest or now_ms >= self._due_ms
 
     def map(self, data: bytes, received_ms: int) -> None:
-        """Map one message received at `received_ms` (Unix ms); MappingError if unreadable."""
         values = self._read(data)
         stamp = received_ms
-        if self._has_stamp:
-            seconds, nanoseconds = values[-1]
-            stamp = seconds * 1000 + nanoseconds // 1_000_000
-            if not FIRST_MILLISECOND_STAMP <= stamp <= received_ms + FURTHEST_STAMP_MS:
-                stamp = received_ms
-                self._counters.add('stamps_implausible')
-        for place, field in self._places:
-            field.emit(values, place, stamp)
+        if self._with_stamp:
+            stamp = message_stamp(values[-1], received_ms, self._counters)
+        for deliver, place in self._deliveries:
+            deliver(values, place, stamp)
+
+    def settle(self, now_ms: int) -> None:
+        if self.pending is not None and now_ms >= self._due_ms:
+            # From the last moment on, so that the rate holds on average, but without catching
+            # up what a pause of the topic has left out.
+            self._due_ms = max(self._due_ms + self._period_ms, now_ms - self._period_ms)
+            self._map_pending()
+        if not self.latest:
+            for field in self._fields:
+                field.settle(now_ms)
+
+    def _map_pending(self) -> None:
+        if self.pending is not None:
+            (data, received_ms), self.pending = self.pending, None
+            self.map(data, received_ms)
+
+    def finish(self) -> None:
+        self._map_pending()
+        for field in self._fields:
+            field.finish()
 
 
-def builtin_fields(rule: MetricRule, message: Message, topic: str) -> tuple[FieldRule, ...]:
-    """Return the built-in map of a message type; MappingError if there is none."""
-    rows = BUILTIN_MAPS.get(message.name)
-    if rows is None:
-        raise MappingError(
-            f'{message.name} has no built-in map; name the values under fields:, for example '
-            f'{{path: {_first_number(message)}, metric: …}}')
-    prefix = rule.prefix or topic.strip('/').replace('/', '.')
-    return tuple(
-        FieldRule(
-            path=parse_path(row.path), metric=f'{prefix}.{row.name}',
-            key=parse_path(row.key) if row.key else None,
-            tags={**rule.tags, 'unit': row.unit} if row.unit else rule.tags, lane=rule.lane)
-        for row in rows)
+def _taking(sampling: Sampling) -> Sampling:
+    """Return what decides which messages are read: every and window both take all."""
+    return sampling if sampling.mode == 'latest' else Sampling('every')
 
 
-def _first_number(message: Message) -> str:
-    for name, layout in message.fields:
-        if isinstance(layout, Primitive):
-            return name
-        if isinstance(layout, Message) and layout.name != HEADER:
-            inner = _first_number(layout)
-            if inner:
-                return f'{name}.{inner}'
-    return ''
+def _tagged(rule: FieldRule, simulated: bool) -> FieldRule:
+    return replace(rule, tags={**rule.tags, **SIMULATED_TAG}) if simulated else rule
 
 
-def _has_header(message: Message) -> bool:
-    header = message.field('header')
-    return isinstance(header, Message) and header.name == HEADER
+def problems_of(rule: MetricRule, message: Message, captures: Mapping[str, str]
+                ) -> Iterable[str]:
+    """Return what does not fit between a rule and a type, line by line."""
+    try:
+        make_mapper(rule, message, rule.topic, captures,
+                    {'state': _discard, 'bulk': _discard}, Counters())
+    except MappingError as error:
+        return str(error).splitlines()
+    return ()
 
 
-@dataclass(frozen=True)
-class _Field:
-    """A compiled field: the paths to read, and what makes points of their values."""
-
-    paths: tuple[Path, ...]
-    emit: Callable[[tuple[Any, ...], int, int], None]
-
-
-def _field(rule: FieldRule, message: Message, sink: Sink, counters: Counters) -> _Field:
-    target = resolve(rule.path, message)
-    _check_number(rule, target)
-    write = _writer(rule, sink, counters)
-    if not target.many:
-        if rule.key:
-            raise MappingError(
-                f'path {rule.path}: leads to one value, so key {rule.key} has nothing to name; '
-                'write [*] to take several')
-        if isinstance(target.layout, Message):
-            return _Field((rule.path,), _emit_parts(rule, target.layout, write))
-        return _Field((rule.path,), _emit_number(rule.metric, write))
-    if rule.key is None:
-        return _Field((rule.path,), _emit_numbered(rule.metric, write))
-    return _keyed(rule, rule.key, message, write)
-
-
-def _check_number(rule: FieldRule, target: Target) -> None:
-    layout: Layout = target.layout
-    if isinstance(layout, String):
-        raise MappingError(
-            f'path {rule.path}: leads to a text, and a metric is a number')
-    if isinstance(layout, Array | Sequence):
-        raise MappingError(
-            f'path {rule.path}: leads to {describe(layout)}; write {rule.path}[*] for a metric '
-            f'of each element, or {rule.path}[0] for one of them')
-    if isinstance(layout, Message) and target.many:
-        raise MappingError(
-            f'path {rule.path}: leads to several {describe(layout)}; name one of its fields')
-
-
-Writer = Callable[[str, Any, int], None]
-
-
-def _writer(rule: FieldRule, sink: Sink, counters: Counters) -> Writer:
-    """Return what makes one point of a metric's name, a number and a stamp."""
-    scale, offset, isfinite = rule.scale, rule.offset, math.isfinite
-    plain = scale == 1 and offset == 0
-    tags = dict(rule.tags)
-
-    def write(metric: str, value: Any, stamp: int) -> None:
-        if value is None:
-            counters.drop('element_absent')
-            return
-        if not plain:
-            value = value * scale + offset
-        if not isfinite(value):
-            counters.drop('not_finite')
-            return
-        if value is True or value is False:
-            value = int(value)
-        point = {'class': 'metric', 'metric': metric, 'value': value, 'timestamp': stamp}
-        if tags:
-            point['tags'] = tags
-        sink(point)
-
-    return write
-
-
-def _emit_number(metric: str, write: Writer) -> Callable[[tuple[Any, ...], int, int], None]:
-    def emit(values: tuple[Any, ...], place: int, stamp: int) -> None:
-        write(metric, values[place], stamp)
-
-    return emit
-
-
-def _emit_parts(rule: FieldRule, layout: Message, write: Writer
-                ) -> Callable[[tuple[Any, ...], int, int], None]:
-    metrics = [f'{rule.metric}.{name}' for name in _leaf_names(layout)]
-
-    def emit(values: tuple[Any, ...], place: int, stamp: int) -> None:
-        for metric, value in zip(metrics, values[place], strict=True):
-            write(metric, value, stamp)
-
-    return emit
-
-
-def _leaf_names(message: Message) -> Iterable[str]:
-    for name, layout in message.fields:
-        if isinstance(layout, Message):
-            for inner in _leaf_names(layout):
-                yield f'{name}.{inner}'
-        else:
-            yield name
-
-
-def _emit_numbered(metric: str, write: Writer) -> Callable[[tuple[Any, ...], int, int], None]:
-    def emit(values: tuple[Any, ...], place: int, stamp: int) -> None:
-        for index, value in enumerate(_as_list(values[place])):
-            write(f'{metric}.{index}', value, stamp)
-
-    return emit
-
-
-def _as_list(values: Any) -> list[Any]:
-    listed: list[Any] = values if isinstance(values, list) else values.tolist()
-    return listed
-
-
-def _keyed(rule: FieldRule, key: Path, message: Message, write: Writer) -> _Field:
-    target = resolve(key, message)
-    if isinstance(target.layout, Array | Sequence):
-        key = replace(key, text=f'{key.text}[*]', steps=parse_path(f'{key.text}[*]').steps)
-        target = resolve(key, message)
-    if not target.many or not isinstance(target.layout, String):
-        raise MappingError(
-            f'key {key}: leads to {describe(target.layout)}, expected several texts, such as '
-            'name[*]')
-    placeholder = '{' + key.text.removesuffix('[*]').rpartition('.')[2] + '}'
-    if placeholder not in rule.metric:
-        raise MappingError(
-            f'metric {rule.metric!r}: expected {placeholder} in it, to be replaced by the names '
-            f'that key {key} leads to')
-    # Names repeat in every message, so the metric's text is built once for each.
-    metrics: dict[str, str] = {}
-
-    def emit(values: tuple[Any, ...], place: int, stamp: int) -> None:
-        # Fields of a JointState may be empty where the robot does not know them.
-        for name, value in zip(values[place + 1], _as_list(values[place]), strict=False):
-            metric = metrics.get(name)
-            if metric is None:
-                if len(metrics) > 4096:
-                    metrics.clear()
-                metric = metrics[name] = rule.metric.replace(placeholder, name)
-            write(metric, value, stamp)
-
-    return _Field((rule.path, key), emit)
+def _discard(_point: object) -> None:
+    """Take a point nowhere."""

@@ -30,7 +30,8 @@ from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import JournalError
 from plexus_bridge.errors import MappingError
 from plexus_bridge.errors import PointError
-from plexus_bridge.mapping.topic import TopicMapper
+from plexus_bridge.mapping.topic import problems_of
+from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.points import check_source_id
 from plexus_bridge.protocol.device import Hello
 from plexus_bridge.ros.intake import Intake
@@ -119,7 +120,9 @@ class Bridge:
         self.link = Link(
             gateway_url, Hello(api_key, source_id, PLATFORM, __version__), self._outbox,
             self.counters, user_agent=f'{PLATFORM}/{__version__}')
-        self.intake = Intake(node, self._map.metrics, lanes, self.counters)
+        self.intake = Intake(
+            node, self._map.metrics, lanes, self.counters,
+            simulated=node.get_parameter('use_sim_time').value)
         self._status = StatusPublisher(node, self, source_id, config_file, gateway_url)
         log.info('source %s: %d rules of %s, to %s', source_id, len(self._map.metrics),
                  config_file, gateway_url)
@@ -145,10 +148,10 @@ class Bridge:
                 next_flush = now + flush_s
                 self._flush()
         self.intake.poll(time.monotonic())
+        self.intake.close()
         self._flush()
         self.link.stop()
         self._flush()
-        self.intake.close()
         self._journal.close()
 
     def _flush(self) -> None:
@@ -171,14 +174,7 @@ def check_known_types(robot_map: RobotMap) -> None:
         except MappingError as error:
             document.problem((*rule.place, 'type'), str(error))
             continue
-        try:
-            TopicMapper(rule, layout, rule.topic, {'state': _discard, 'bulk': _discard},
-                        Counters())
-        except MappingError as error:
-            for line in str(error).splitlines():
-                document.problem((*rule.place, 'fields'), line)
+        captures = dict.fromkeys(TopicPattern(rule.topic).names, '1')
+        for line in problems_of(rule, layout, captures):
+            document.problem((*rule.place, 'fields'), line)
     document.raise_problems()
-
-
-def _discard(_point: object) -> None:
-    """Take a point nowhere."""

@@ -10,8 +10,11 @@ no time is blurred.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 import enum
 import logging
 import time
@@ -26,7 +29,9 @@ from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.rules import MetricRule
-from plexus_bridge.mapping.topic import TopicMapper
+from plexus_bridge.mapping.topic import make_mapper
+from plexus_bridge.mapping.topic import Mapper
+from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.ros.graph import find_publishers
 from plexus_bridge.ros.graph import Publishers
 from plexus_bridge.ros.layouts import message_class
@@ -37,6 +42,8 @@ log = logging.getLogger(__name__)
 DISCOVERY_PERIOD_S = 0.5
 # Room for what arrives between two polls: 1,000 waiting messages at 20 ms are 50 kHz.
 EVERY_DEPTH = 1000
+# A topic on which little comes is looked at less often, down to this; its stamps lose nothing.
+LONGEST_POLL_S = 0.1
 # Messages taken from one topic before the others have their turn.
 TAKE_AT_MOST = 500
 
@@ -75,23 +82,24 @@ _LEVELS = {
 
 @dataclass
 class RuleIntake:
-    """One rule on its topic: the subscription, the mapping, and how it goes."""
+    """One rule on one topic: the subscription, the mapping, and how it goes."""
 
     rule: MetricRule
     index: int
     topic: str
+    captures: Mapping[str, str] = field(default_factory=dict)
     state: RuleState = RuleState.STARTING
     reason: str = ''
     publishers: Publishers | None = None
     type: str = ''
     subscription: Subscription[Any] | None = None
-    mapper: TopicMapper | None = None
+    mapper: Mapper | None = None
     message_class: Any = None
     messages: int = 0
     unreadable: int = 0
     last_received_ms: int = 0
-    due: float = 0.0
-    period_s: float = 0.0
+    heard_at: float = 0.0
+    poll_at: float = 0.0
 
     def tell(self, state: RuleState, reason: str) -> None:
         """Take note of how it goes; whatever is new is logged once."""
@@ -100,41 +108,80 @@ class RuleIntake:
         self.state = state
         self.reason = reason
         log.log(_LEVELS.get(state, logging.ERROR),
-                'metrics[%d] %s: %s', self.index, self.topic, reason)
+                'metrics[%d] %s: %s', self.index, self.topic or self.rule.topic, reason)
+
+    def polled(self, now: float, taken: int) -> None:
+        """Choose when to look again: often where much comes, seldom where little does."""
+        gap = (now - self.heard_at) / max(taken, 1)
+        self.poll_at = now + min(max(gap / 2, 0.0), LONGEST_POLL_S)
+        if taken:
+            self.heard_at = now
 
 
 class Intake:
     """All rules' topics; everything but the counts is one thread's, the one that polls."""
 
     def __init__(self, node: Node, rules: tuple[MetricRule, ...], lanes: Lanes,
-                 counters: Counters):
+                 counters: Counters, *, simulated: bool = False):
         self._node = node
         self._lanes = lanes
         self._counters = counters
+        self._simulated = simulated
         self._group = PolledGroup()
         self._next_discovery = 0.0
-        self.topics = [
-            RuleIntake(rule, index, node.resolve_topic_name(rule.topic),
-                       period_s=0.0 if rule.sampling.mode == 'every'
-                       else 1.0 / rule.sampling.rate_hz)
-            for index, rule in enumerate(rules)]
+        self.topics: list[RuleIntake] = []
+        self._patterns: list[tuple[TopicPattern, RuleIntake]] = []
+        for index, rule in enumerate(rules):
+            pattern = TopicPattern(resolve_pattern(node, rule.topic))
+            if pattern.is_wildcard:
+                self.topics.append(RuleIntake(rule, index, ''))
+                self._patterns.append((pattern, self.topics[-1]))
+            else:
+                self.topics.append(
+                    RuleIntake(rule, index, node.resolve_topic_name(rule.topic)))
 
     def poll(self, now: float) -> None:
         """Look at the graph if it is time to, then take and map what has arrived."""
         if now >= self._next_discovery:
             self._next_discovery = now + DISCOVERY_PERIOD_S
+            self._expand_patterns()
             for topic in self.topics:
-                self._discover(topic)
+                if topic.topic:
+                    self._discover(topic)
+        now_ms = int(now * 1000)
         for topic in self.topics:
-            if topic.mapper is not None and now >= topic.due:
-                self._take(topic, topic.mapper, now)
+            if topic.mapper is not None and now >= topic.poll_at:
+                if topic.mapper.is_due(now_ms):
+                    self._take(topic, topic.mapper, now)
+                self._guarded(topic, topic.mapper.settle, now_ms)
 
     def close(self) -> None:
-        """Destroy the subscriptions."""
+        """Map what waits and destroy the subscriptions."""
         for topic in self.topics:
+            if topic.mapper is not None:
+                self._guarded(topic, topic.mapper.finish)
             self._unsubscribe(topic)
 
     # -- the graph
+
+    def _expand_patterns(self) -> None:
+        """Give every topic that has come and fits a pattern its own place."""
+        if not self._patterns:
+            return
+        names = [name for name, _ in self._node.get_topic_names_and_types()]
+        for pattern, waiting in self._patterns:
+            known = {topic.topic for topic in self.topics if topic.index == waiting.index}
+            for name in names:
+                captures = pattern.match(name)
+                if captures is None or name in known:
+                    continue
+                if waiting in self.topics:
+                    self.topics.remove(waiting)
+                self.topics.append(RuleIntake(waiting.rule, waiting.index, name, captures))
+                self.topics.sort(key=lambda topic: (topic.index, topic.topic))
+            if waiting in self.topics:
+                waiting.tell(RuleState.NO_PUBLISHER,
+                             'no topic fits this pattern; it is waited for')
 
     def _discover(self, topic: RuleIntake) -> None:
         publishers = find_publishers(self._node, topic.topic)
@@ -159,25 +206,14 @@ class Intake:
         self._subscribe(topic, wanted or publishers.types[0], publishers)
 
     def _subscribe(self, topic: RuleIntake, type_name: str, publishers: Publishers) -> None:
-        qos = publishers.qos(EVERY_DEPTH if not topic.period_s else 1)
-        if topic.subscription is not None and topic.type == type_name \
-                and topic.subscription.qos_profile == qos:
+        if topic.type != type_name or topic.mapper is None:
+            if not self._compile(topic, type_name):
+                return
+            self._unsubscribe(topic)
+        qos = publishers.qos(EVERY_DEPTH if topic.mapper and topic.mapper.every else 1)
+        if topic.subscription is not None and topic.subscription.qos_profile == qos:
             topic.tell(*self._flow(topic))
             return
-        if topic.type != type_name or topic.mapper is None:
-            try:
-                topic.message_class = message_class(type_name)
-                layout = message_layout(type_name)
-            except MappingError as error:
-                topic.tell(RuleState.UNKNOWN_TYPE, str(error))
-                return
-            try:
-                topic.mapper = TopicMapper(
-                    topic.rule, layout, topic.topic, self._lanes.sinks, self._counters)
-            except MappingError as error:
-                topic.tell(RuleState.PATH_MISSING, str(error))
-                return
-            topic.type = type_name
         self._unsubscribe(topic)
         try:
             topic.subscription = self._node.create_subscription(
@@ -188,6 +224,23 @@ class Intake:
             topic.tell(RuleState.WRONG_TYPE, f'cannot subscribe to {type_name}: {error}')
             return
         topic.tell(*self._flow(topic))
+
+    def _compile(self, topic: RuleIntake, type_name: str) -> bool:
+        try:
+            topic.message_class = message_class(type_name)
+            layout = message_layout(type_name)
+        except MappingError as error:
+            topic.tell(RuleState.UNKNOWN_TYPE, str(error))
+            return False
+        try:
+            topic.mapper = make_mapper(
+                topic.rule, layout, topic.topic, topic.captures, self._lanes.sinks,
+                self._counters, simulated=self._simulated)
+        except MappingError as error:
+            topic.tell(RuleState.PATH_MISSING, str(error))
+            return False
+        topic.type = type_name
+        return True
 
     @staticmethod
     def _flow(topic: RuleIntake) -> tuple[RuleState, str]:
@@ -202,33 +255,43 @@ class Intake:
 
     # -- messages
 
-    def _take(self, topic: RuleIntake, mapper: TopicMapper, now: float) -> None:
+    def _take(self, topic: RuleIntake, mapper: Mapper, now: float) -> None:
         if topic.subscription is None:
             return
         taken = 0
         for data, info in _waiting(topic.subscription, topic.message_class):
             taken += 1
             received_ms = _received_ms(info)
-            try:
-                mapper.map(data, received_ms)
-            except MappingError as error:
-                self._note_unreadable(topic, error)
+            self._guarded(topic, mapper.take, data, received_ms)
             topic.last_received_ms = received_ms
+        topic.polled(now, taken)
         if not taken:
             return
         if not topic.messages:
             topic.tell(RuleState.OK, f'data flows ({topic.type})')
         topic.messages += taken
         self._counters.add('messages', taken)
-        # From the last moment on, so that the rate holds on average; not catching up a pause.
-        topic.due = max(topic.due + topic.period_s, now)
 
-    def _note_unreadable(self, topic: RuleIntake, error: MappingError) -> None:
-        self._counters.drop('unreadable')
-        topic.unreadable += 1
-        if topic.unreadable == 1:
-            log.error('metrics[%d] %s: a message cannot be read and is left out, as will be '
-                      'others: %s', topic.index, topic.topic, error)
+    def _guarded(self, topic: RuleIntake, step: Callable[..., None], *arguments: Any) -> None:
+        """Let one bad message stop nothing else: it is counted, and the first one told."""
+        try:
+            step(*arguments)
+        except Exception as error:
+            self._counters.drop('unreadable')
+            topic.unreadable += 1
+            if topic.unreadable == 1:
+                log.error('metrics[%d] %s: a message cannot be read and is left out, as will be '
+                          'others: %s', topic.index, topic.topic, error,
+                          exc_info=not isinstance(error, MappingError))
+
+
+def resolve_pattern(node: Node, text: str) -> str:
+    """Return a topic pattern with its namespace, as `resolve_topic_name` does for plain names."""
+    if text.startswith('/'):
+        return text
+    if text.startswith('~/'):
+        return f'{node.get_fully_qualified_name()}{text[1:]}'
+    return f'{node.get_namespace().rstrip("/")}/{text}'
 
 
 def _waiting(subscription: Subscription[Any], message_class: Any) -> Iterator[tuple[bytes, Any]]:

@@ -85,7 +85,7 @@ metrics:
 ''') == [
         'robot.yaml:1:1: version: saw 2, expected 1',
         "robot.yaml:2:1: sorce_id: unknown key 'sorce_id'; did you mean 'source_id'?",
-        'robot.yaml:5:16: metrics[0].sampling.mode: saw "latst", expected latest, every; '
+        'robot.yaml:5:16: metrics[0].sampling.mode: saw "latst", expected latest, every, window; '
         "did you mean 'latest'?",
         "robot.yaml:6:5: metrics[0].feilds: unknown key 'feilds'; did you mean 'fields'?",
         'robot.yaml:7:5: metrics[1].topic: saw 7, expected a text',
@@ -106,8 +106,8 @@ metrics:
      'character 2 on (\'..b\'); expected a form such as "a.b", "a[3]", "a[-1]", "a[1:4]", '
      '"a[*].b" or "a[name=left].b"'),
     ('version: 1\nmetrics: [{topic: /a, sampling: {mode: every, rate_hz: 3}}]',
-     'robot.yaml:2:47: metrics[0].sampling.rate_hz: has no meaning with mode every, which uses '
-     'each message; use mode latest'),
+     'robot.yaml:2:47: metrics[0].sampling.rate_hz: has no meaning with mode every; it belongs '
+     'to mode latest'),
     ('version: 1\nsource_id: 0123abcd-0123-0123-0123-0123456789ab',
      "robot.yaml:2:1: source_id: saw '0123abcd-0123-0123-0123-0123456789ab', which "
      'has the shape of a UUID; the platform takes those for its own ids, so choose a name such '

@@ -61,12 +61,16 @@ class Mapped:
         self.state: list[dict] = []
         self.bulk: list[dict] = []
         self.counters = Counters()
+        self.now_ms = 0
         self.mapper = TopicMapper(
-            MetricRule(topic='/a/b', fields=fields, **rule), message, '/a/b',
+            MetricRule(topic='/a/b', fields=fields, **rule), message, '/a/b', {},
             {'state': self.state.append, 'bulk': self.bulk.append}, self.counters)
 
     def map(self, data: bytes) -> list[dict]:
-        self.mapper.map(data, NOW_MS)
+        """Map a message a second after the last one."""
+        self.now_ms += 1000
+        self.mapper.take(data, NOW_MS)
+        self.mapper.settle(self.now_ms)
         return self.state
 
 
@@ -152,10 +156,11 @@ def test_empty_sequences_make_no_points():
 
 @pytest.mark.parametrize(('rule', 'message'), [
     (field('position'), r'write position\[\*\] for a metric of each element'),
-    (field('name[0]'), 'leads to a text, and a metric is a number'),
+    (field('name[0]', scale=2), 'leads to a text, which has no scale or offset'),
+    (field('name'), r'several of which are no numbers'),
     (field('position[*]', 'joint', 'name'), r'expected \{name\} in it'),
-    (field('position[0]', 'joint', 'name'), 'leads to one value, so key name has nothing'),
-    (field('position[*]', '{position}', 'position'), 'expected several texts'),
+    (field('position[0]', 'joint', 'name'), 'gives one value, so key name has nothing'),
+    (field('position[*]', '{name}', 'name[0]'), 'expected several texts'),
     (field('posiion[*]'), "did you mean 'position'"),
 ])
 def test_rules_that_do_not_fit_the_type_are_explained(rule, message):
@@ -165,7 +170,7 @@ def test_rules_that_do_not_fit_the_type_are_explained(rule, message):
 
 def test_every_rule_that_does_not_fit_is_told_at_once():
     with pytest.raises(MappingError) as caught:
-        Mapped(JOINTS, field('a'), field('name[0]'), field('position[0]'))
+        Mapped(JOINTS, field('a'), field('name'), field('position[0]'))
     assert len(str(caught.value).splitlines()) == 2
 
 

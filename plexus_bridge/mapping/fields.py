@@ -1,0 +1,381 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One field of a rule, compiled: the paths that it reads, and the way of its values to series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import replace
+import math
+from typing import Any
+
+from plexus_bridge.counters import Counters
+from plexus_bridge.errors import MappingError
+from plexus_bridge.mapping import transforms
+from plexus_bridge.mapping.layout import Array
+from plexus_bridge.mapping.layout import describe
+from plexus_bridge.mapping.layout import Layout
+from plexus_bridge.mapping.layout import Message
+from plexus_bridge.mapping.layout import Primitive
+from plexus_bridge.mapping.layout import Sequence
+from plexus_bridge.mapping.layout import String
+from plexus_bridge.mapping.paths import parse_path
+from plexus_bridge.mapping.paths import Path
+from plexus_bridge.mapping.paths import resolve
+from plexus_bridge.mapping.paths import Target
+from plexus_bridge.mapping.rules import Change
+from plexus_bridge.mapping.rules import FieldRule
+from plexus_bridge.mapping.series import ChangeSeries
+from plexus_bridge.mapping.series import event_writer
+from plexus_bridge.mapping.series import EverySeries
+from plexus_bridge.mapping.series import point_writer
+from plexus_bridge.mapping.series import Series
+from plexus_bridge.mapping.series import Sink
+from plexus_bridge.mapping.series import WindowSeries
+from plexus_bridge.mapping.template import fill
+from plexus_bridge.mapping.template import name_part
+from plexus_bridge.mapping.template import placeholders
+
+# Series of one field: a robot whose names never repeat must not fill the memory.
+MAX_SERIES = 4096
+# REP-145: this in the first element of a covariance says that there is no such estimate.
+NO_ESTIMATE = -1
+
+Values = tuple[Any, ...]
+
+
+class Field:
+    """
+    Takes what was read of `paths` and feeds series.
+
+    MappingError at construction if the rule does not fit the message type.
+    """
+
+    def __init__(self, rule: FieldRule, message: Message, captures: Mapping[str, str],
+                 sink: Sink, counters: Counters):
+        if rule.transforms[:1] == ('count',):
+            rule = replace(rule, path=rule.path.counted(), transforms=rule.transforms[1:])
+        self._rule = rule
+        self._counters = counters
+        self._sink = sink
+        target = resolve(rule.path, message)
+        form, steps = _steps(rule, target)
+        self._is_text = isinstance(form, transforms.Text)
+        self._finish_scale = _scaler(rule)
+        self._value = transforms.chain(steps)
+        self._names = _Names(rule, form, message, captures)
+        self._series: dict[tuple[str, ...], Series] = {}
+        self.paths = (rule.path, *self._names.paths,
+                      *((rule.covariance,) if rule.covariance else ()))
+        self.deliver: Callable[[Values, int, int], None] = self._choose(form)
+
+    def settle(self, now_ms: int) -> None:
+        """Let go of what has waited long enough."""
+        if self._rule.sampling.mode == 'window':
+            for series in self._series.values():
+                series.settle(now_ms)
+
+    def finish(self) -> None:
+        """Let go of everything: no more will come."""
+        for series in self._series.values():
+            if isinstance(series, WindowSeries):
+                series.finish()
+
+    # -- values to series
+
+    def _choose(self, form: transforms.Form) -> Callable[[Values, int, int], None]:
+        if isinstance(form, transforms.Parts):
+            return self._deliver_parts
+        if isinstance(form, transforms.Numbers):
+            return self._deliver_elements
+        return self._deliver_one
+
+    def _taken(self, values: Values, place: int) -> Any:
+        """Return the transformed value, None if there is none to speak of."""
+        if self._rule.covariance and values[place + len(self.paths) - 1] == NO_ESTIMATE:
+            self._counters.add('values_without_estimate')
+            return None
+        value = values[place]
+        if value is None:
+            self._counters.drop('element_absent')
+            return None
+        if self._value is not None:
+            value = self._value(value)
+            if value is None:  # statistics of nothing but NaN
+                self._counters.drop('not_finite')
+        return value
+
+    def _deliver_one(self, values: Values, place: int, stamp: int) -> None:
+        value = self._taken(values, place)
+        if value is not None:
+            self._offer(self._names.of_message(values, place), value, stamp)
+
+    def _deliver_parts(self, values: Values, place: int, stamp: int) -> None:
+        parts = self._taken(values, place)
+        if parts is not None:
+            for name, value in zip(
+                    self._names.of_parts(values, place), parts, strict=True):
+                self._offer(name, value, stamp)
+
+    def _deliver_elements(self, values: Values, place: int, stamp: int) -> None:
+        elements = self._taken(values, place)
+        if elements is None:
+            return
+        if not isinstance(elements, list):
+            elements = elements.tolist()
+        # Zipped without strictness: a JointState may leave out what the robot does not know.
+        for name, value in zip(
+                self._names.of_elements(values, place, len(elements)), elements, strict=False):
+            if value is None:
+                self._counters.drop('element_absent')
+            else:
+                self._offer(name, value, stamp)
+
+    def _offer(self, name: tuple[str, ...], value: Any, stamp: int) -> None:
+        series = self._series.get(name)
+        if series is None:
+            series = self._new_series(name)
+        if not self._is_text:
+            value = self._finish_scale(value)
+            if not math.isfinite(value):
+                if self._rule.not_finite == 'skip':
+                    self._counters.drop('not_finite')
+                    return
+                series, value = self._text_series(name), str(float(value))
+        elif self._rule.values is not None:
+            value = self._text_of(value)
+        series.offer(value, stamp)
+
+    def _text_of(self, value: Any) -> str:
+        text = (self._rule.values or {}).get(value)
+        if text is None:
+            self._counters.add('values_unknown')
+            return f'unknown ({value})'
+        return text
+
+    # -- series
+
+    def _new_series(self, name: tuple[str, ...]) -> Series:
+        if len(self._series) >= MAX_SERIES:
+            self.finish()
+            self._series.clear()
+        metric, tags = self._names.render(name)
+        series = self._make_series(metric, tags)
+        self._series[name] = series
+        return series
+
+    def _make_series(self, metric: str, tags: Mapping[str, str]) -> Series:
+        rule = self._rule
+        if self._is_text:
+            # A text on every message says nothing new: events are for changes.
+            return ChangeSeries(event_writer(metric, tags, self._sink),
+                                rule.change or Change(), self._counters)
+        if rule.sampling.mode == 'window':
+            return WindowSeries(
+                {statistic: point_writer(f'{metric}.{statistic}', tags, self._sink)
+                 for statistic in rule.sampling.stats}, rule.sampling)
+        write = point_writer(metric, tags, self._sink)
+        if rule.change:
+            return ChangeSeries(write, rule.change, self._counters)
+        return EverySeries(write)
+
+    def _text_series(self, name: tuple[str, ...]) -> Series:
+        key = ('not finite', *name)
+        series = self._series.get(key)
+        if series is None:
+            metric, tags = self._names.render(name)
+            series = self._series[key] = ChangeSeries(
+                event_writer(metric, tags, self._sink), Change(), self._counters)
+        return series
+
+
+class _Names:
+    """
+    The metric's name and tags, static or from the message.
+
+    A name is kept as the tuple of its moving parts, so that a series is found by one look-up.
+    """
+
+    def __init__(self, rule: FieldRule, form: transforms.Form, message: Message,
+                 captures: Mapping[str, str]):
+        self._metric = fill(rule.metric, captures)
+        self._tags = {key: fill(value, captures) for key, value in rule.tags.items()}
+        self._parts = form.names if isinstance(form, transforms.Parts) else ()
+        many = isinstance(form, transforms.Numbers)
+        key = _key_path(rule, message, many)
+        self._has_key = key is not None
+        self._key_name = _last_field(key) if key else ''
+        if key and f'{{{self._key_name}}}' not in self._metric and not any(
+                f'{{{self._key_name}}}' in value for value in self._tags.values()):
+            raise MappingError(
+                f'metric {rule.metric!r}: expected {{{self._key_name}}} in it, to be replaced by '
+                f'the names that key {rule.key} leads to')
+        self._tag_fields = self._fields_of_tags(message)
+        self.paths = (*((key,) if key else ()), *map(parse_path, self._tag_fields))
+        self._check_placeholders(rule)
+
+    def _fields_of_tags(self, message: Message) -> list[str]:
+        fields: list[str] = []
+        for name, value in self._tags.items():
+            for placeholder in placeholders(value):
+                if placeholder == self._key_name or placeholder in fields:
+                    continue
+                target = resolve(parse_path(placeholder), message)
+                if target.many or not isinstance(target.layout, String | Primitive):
+                    raise MappingError(
+                        f'tag {name}: {{{placeholder}}} leads to {describe(target.layout)}, '
+                        'expected one text or number')
+                fields.append(placeholder)
+        return fields
+
+    def _check_placeholders(self, rule: FieldRule) -> None:
+        for placeholder in placeholders(self._metric):
+            if placeholder != self._key_name or not self._key_name:
+                raise MappingError(
+                    f'metric {rule.metric!r}: {{{placeholder}}} is neither a wildcard of the '
+                    'topic nor the last field of key')
+
+    def _from_tags(self, values: Values, place: int) -> tuple[str, ...]:
+        if not self._tag_fields:
+            return ()
+        first = place + 1 + self._has_key
+        return tuple(_text(value) for value in values[first:first + len(self._tag_fields)])
+
+    def of_message(self, values: Values, place: int) -> tuple[str, ...]:
+        """Return the name of a message's one value."""
+        return ('', *self._from_tags(values, place))
+
+    def of_parts(self, values: Values, place: int) -> Iterator[tuple[str, ...]]:
+        """Yield the names of a message's parts."""
+        tags = self._from_tags(values, place)
+        for part in self._parts:
+            yield (part, *tags)
+
+    def of_elements(
+            self, values: Values, place: int, count: int) -> Iterator[tuple[str, ...]]:
+        """Yield the names of a list's elements."""
+        tags = self._from_tags(values, place)
+        names: Iterable[object] = values[place + 1] if self._has_key else range(count)
+        for name in names:
+            yield (_text(name), *tags)
+
+    def render(self, name: tuple[str, ...]) -> tuple[str, Mapping[str, str]]:
+        """Return the metric's whole name and its tags."""
+        first, *from_tags = name
+        values = dict(zip(self._tag_fields, from_tags, strict=True))
+        metric = self._metric
+        if self._has_key:
+            metric = fill(metric, {self._key_name: name_part(first)})
+            values[self._key_name] = first
+        elif first:
+            metric = f'{metric}.{first}' if metric else first
+        return metric, {key: fill(value, values) for key, value in self._tags.items()}
+
+
+def _steps(rule: FieldRule, target: Target) -> tuple[transforms.Form, list[transforms.Step]]:
+    """Return the form of the final value and the functions that make it."""
+    form = _form(rule.path, target)
+    steps: list[transforms.Step] = []
+    if rule.bit is not None:
+        if not isinstance(target.layout, Primitive) or target.layout.dtype[0] not in 'iu' \
+                or target.many:
+            raise MappingError(
+                f'path {rule.path}: bit needs one integer, saw {describe(target.layout)}')
+        steps.append(transforms.bit(rule.bit))
+    for name in rule.transforms:
+        try:
+            form, step = transforms.apply(name, form)
+        except MappingError as error:
+            raise MappingError(f'path {rule.path}: {error}') from None
+        steps.append(step)
+    _check_final(rule, target, form)
+    if rule.values is not None:
+        return transforms.Text(), steps
+    return form, steps
+
+
+def _form(path: Path, target: Target) -> transforms.Form:
+    layout: Layout = target.layout
+    if isinstance(layout, Message):
+        if target.many:
+            raise MappingError(f'path {path}: leads to several {layout.name}; name one of '
+                               f'its fields: {", ".join(name for name, _ in layout.fields)}')
+        return transforms.Parts(tuple(_leaf_names(layout)))
+    if isinstance(layout, Array | Sequence) or target.many:
+        if target.many and isinstance(layout, Array | Sequence):
+            raise MappingError(
+                f'path {path}: leads to several {describe(layout)}; choose one element of each')
+        return transforms.Numbers()
+    return transforms.Text() if isinstance(layout, String) else transforms.Number()
+
+
+def _check_final(rule: FieldRule, target: Target, form: transforms.Form) -> None:
+    layout = target.layout
+    inner = layout.element if isinstance(layout, Array | Sequence) else layout
+    if isinstance(form, transforms.Numbers):
+        if not isinstance(inner, Primitive):
+            raise MappingError(
+                f'path {rule.path}: leads to {describe(layout)}, several of which are no '
+                'numbers; choose one, or write as: count')
+        if not target.many:
+            raise MappingError(
+                f'path {rule.path}: leads to {describe(layout)}; write {rule.path}[*] for a '
+                f'metric of each element, {rule.path}[0] for one of them, or as: min, max, mean, '
+                'count …')
+    elif rule.key:
+        raise MappingError(
+            f'path {rule.path}: gives one value, so key {rule.key} has nothing to name; write '
+            '[*] to take several')
+    if isinstance(form, transforms.Text) and (rule.scale != 1 or rule.offset != 0):
+        raise MappingError(f'path {rule.path}: leads to a text, which has no scale or offset')
+    if not isinstance(form, transforms.Number) and rule.values and not isinstance(
+            form, transforms.Numbers):
+        raise MappingError(f'path {rule.path}: values needs a number for each text')
+    if rule.sampling.mode == 'window' and (isinstance(form, transforms.Text) or rule.values):
+        raise MappingError(f'path {rule.path}: a text has no statistics; use mode every or latest')
+
+
+def _leaf_names(message: Message) -> Iterator[str]:
+    for name, layout in message.fields:
+        if isinstance(layout, Message):
+            for inner in _leaf_names(layout):
+                yield f'{name}.{inner}'
+        else:
+            yield name
+
+
+def _key_path(rule: FieldRule, message: Message, many: bool) -> Path | None:
+    if rule.key is None or not many:
+        return None
+    key = rule.key
+    target = resolve(key, message)
+    if isinstance(target.layout, Array | Sequence):
+        key = parse_path(f'{key.text}[*]')
+        target = resolve(key, message)
+    if not target.many or not isinstance(target.layout, String | Primitive):
+        raise MappingError(
+            f'key {rule.key}: leads to {describe(target.layout)}, expected several texts, such '
+            'as name[*]')
+    return key
+
+
+def _last_field(path: Path) -> str:
+    return path.text.removesuffix('[*]').rpartition('.')[2]
+
+
+def _scaler(rule: FieldRule) -> transforms.Step:
+    scale, offset = rule.scale, rule.offset
+    if scale == 1 and offset == 0:
+        return _number
+    return lambda value: value * scale + offset
+
+
+def _number(value: Any) -> Any:
+    return int(value) if value is True or value is False else value
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else str(value)

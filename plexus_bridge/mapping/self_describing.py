@@ -1,0 +1,87 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""``plexus_msgs/msg/MetricArray``: a message that says itself what its metrics are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import math
+from typing import Any
+
+from plexus_bridge.counters import Counters
+from plexus_bridge.errors import PointError
+from plexus_bridge.mapping.layout import Message
+from plexus_bridge.mapping.paths import parse_path
+from plexus_bridge.mapping.reader import compile_reader
+from plexus_bridge.mapping.rules import MetricRule
+from plexus_bridge.mapping.series import Sink
+from plexus_bridge.mapping.stamps import message_stamp
+from plexus_bridge.points import check_name
+from plexus_bridge.points import MAX_TAG_BYTES
+from plexus_bridge.points import MAX_TAGS
+from plexus_bridge.points import trim
+
+SELF_DESCRIBING = 'plexus_msgs/msg/MetricArray'
+_LANES = ('state', 'bulk')
+_PATHS = ('stamp', 'lane', 'tags[*].key', 'tags[*].value', 'metrics[*].stamp', 'metrics[*].name',
+          'metrics[*].value', 'metrics[*].unit', 'metrics[*].tags[*].key',
+          'metrics[*].tags[*].value')
+
+
+class MetricArrayMapper:
+    """Maps every metric of every message, with the names, units and tags that it brings."""
+
+    every = True
+
+    def __init__(self, rule: MetricRule, message: Message, sinks: Mapping[str, Sink],
+                 counters: Counters):
+        self._prefix = f'{rule.prefix}.' if rule.prefix else ''
+        self._tags = dict(rule.tags)
+        self._sinks = sinks
+        self._counters = counters
+        self._read = compile_reader(message, [parse_path(path) for path in _PATHS])
+
+    def is_due(self, now_ms: int) -> bool:
+        """Return True: each message is used."""
+        return True
+
+    def take(self, data: bytes, received_ms: int) -> None:
+        """Map one message; MappingError if it cannot be read."""
+        (stamp, lane, keys, texts, stamps, names, values, units, metric_keys,
+         metric_texts) = self._read(data)
+        sink = self._sinks[_LANES[lane] if lane < len(_LANES) else 'state']
+        when = message_stamp(stamp, received_ms, self._counters) if any(stamp) else received_ms
+        tags = {**self._tags, **dict(zip(keys, texts, strict=True))}
+        for index, name in enumerate(names):
+            own = dict(zip(metric_keys[index], metric_texts[index], strict=True))
+            own_stamp = stamps[index]
+            point_stamp = message_stamp(own_stamp, received_ms, self._counters) \
+                if any(own_stamp) else when
+            self._write(sink, self._prefix + name, values[index], point_stamp,
+                        {**tags, **({'unit': units[index]} if units[index] else {}), **own})
+
+    def _write(self, sink: Sink, metric: str, value: float, stamp: int,
+               tags: Mapping[str, str]) -> None:
+        if not math.isfinite(value):
+            self._counters.drop('not_finite')
+            return
+        try:
+            check_name(metric)
+        except PointError:
+            self._counters.drop('bad_name')
+            return
+        point: dict[str, Any] = {
+            'class': 'metric', 'metric': metric, 'value': value, 'timestamp': stamp}
+        if tags:
+            if len(tags) > MAX_TAGS:
+                self._counters.add('tags_left_out', len(tags) - MAX_TAGS)
+            point['tags'] = {
+                trim(key, MAX_TAG_BYTES): trim(text, MAX_TAG_BYTES)
+                for key, text in list(tags.items())[:MAX_TAGS]}
+        sink(point)
+
+    def settle(self, now_ms: int) -> None:
+        """Do nothing: nothing waits."""
+
+    def finish(self) -> None:
+        """Do nothing: nothing waits."""
