@@ -147,9 +147,10 @@ class _Group:
 
     def settle(self, now_ms: int) -> None:
         if self.pending is not None and now_ms >= self._due_ms:
-            # From the last moment on, so that the rate holds on average, but without catching
-            # up what a pause of the topic has left out.
-            self._due_ms = max(self._due_ms + self._period_ms, now_ms - self._period_ms)
+            # From the last moment on, so that the rate holds on average; anew after a pause.
+            self._due_ms += self._period_ms
+            if self._due_ms < now_ms:
+                self._due_ms = now_ms + self._period_ms
             self._map_pending()
         if not self.latest:
             for field in self._fields:

@@ -1,0 +1,149 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What would come out of a map: the bridge's own mapping, on messages that are there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+import difflib
+
+from plexus_bridge import encoding
+from plexus_bridge.authoring.source import Source
+from plexus_bridge.config.map import RobotMap
+from plexus_bridge.counters import Counters
+from plexus_bridge.errors import MappingError
+from plexus_bridge.mapping.rules import MetricRule
+from plexus_bridge.mapping.topic import make_mapper
+from plexus_bridge.mapping.topic import Mapper
+from plexus_bridge.mapping.topic_pattern import TopicPattern
+from plexus_bridge.points import Point
+
+
+@dataclass
+class MetricReport:
+    """What a metric would cost: points, and bytes of their JSON."""
+
+    points: int = 0
+    bytes: int = 0
+
+
+@dataclass
+class RuleReport:
+    """One rule on one topic; `problem` says why nothing comes of it."""
+
+    index: int
+    rule: MetricRule
+    topic: str = ''
+    type: str = ''
+    messages: int = 0
+    unreadable: int = 0
+    points: int = 0
+    problem: str = ''
+    nothing: str = ''
+
+
+@dataclass
+class DryRun:
+    """The result: rules in the order of the map, metrics by name."""
+
+    rules: list[RuleReport] = field(default_factory=list)
+    metrics: dict[str, MetricReport] = field(default_factory=dict)
+    counters: Counters = field(default_factory=Counters)
+
+    @property
+    def problems(self) -> list[RuleReport]:
+        """Rules that do not fit the types that are there."""
+        return [rule for rule in self.rules if rule.problem]
+
+
+@dataclass
+class _Running:
+    report: RuleReport
+    mapper: Mapper
+
+
+def dry_run(robot_map: RobotMap, source: Source,
+            each: Callable[[Point], None] | None = None) -> DryRun:
+    """Map all messages of a source; `each` is called with every point that comes out."""
+    result = DryRun()
+    running: dict[str, list[_Running]] = {}
+    for index, rule in enumerate(robot_map.metrics):
+        for report, captures in _places(index, rule, source):
+            result.rules.append(report)
+            mapper = _mapper(report, captures, source, result, each) if report.topic else None
+            if mapper:
+                running.setdefault(report.topic, []).append(_Running(report, mapper))
+    for message in source.messages(list(running)):
+        now_ms = message.time_ns // 1_000_000
+        for run in running[message.topic]:
+            _take(run, message.data, now_ms, result.counters)
+    for runs in running.values():
+        for run in runs:
+            run.mapper.finish()
+            if not run.report.points and not run.report.nothing:
+                run.report.nothing = _nothing(run.report)
+    return result
+
+
+def _places(index: int, rule: MetricRule, source: Source
+            ) -> list[tuple[RuleReport, Mapping[str, str]]]:
+    """Return a report for each topic that a rule is for, or one that says that there is none."""
+    pattern = TopicPattern(rule.topic if rule.topic.startswith('/') else f'/{rule.topic}')
+    places: list[tuple[RuleReport, Mapping[str, str]]] = [
+        (RuleReport(index, rule, name), captures) for name in source.topics
+        if (captures := pattern.match(name)) is not None]
+    if not places:
+        near = difflib.get_close_matches(pattern.text, source.topics, 1)
+        hint = f'; did you mean {near[0]}?' if near else ''
+        places.append((RuleReport(
+            index, rule, nothing=f'no such topic in {source.name}{hint}'), {}))
+    return places
+
+
+def _mapper(report: RuleReport, captures: Mapping[str, str], source: Source, result: DryRun,
+            each: Callable[[Point], None] | None) -> Mapper | None:
+    def sink(point: Point) -> None:
+        report.points += 1
+        metric = result.metrics.setdefault(point['metric'], MetricReport())
+        metric.points += 1
+        metric.bytes += len(encoding.dumps(point)) + 1
+        if each:
+            each(point)
+
+    types = source.topics[report.topic].types
+    wanted = report.rule.type
+    if wanted is None and len(types) > 1:
+        report.problem = (f'saw {" and ".join(types)} on this topic, expected one type; name the '
+                          'one that you want with "type:"')
+        return None
+    report.type = wanted or types[0]
+    if report.type not in types:
+        report.problem = f'saw {", ".join(types)} on this topic, expected {wanted}'
+        return None
+    try:
+        return make_mapper(
+            report.rule, source.layout(report.type), report.topic, captures,
+            {'state': sink, 'bulk': sink}, result.counters)
+    except MappingError as error:
+        report.problem = str(error)
+        return None
+
+
+def _take(run: _Running, data: bytes, now_ms: int, counters: Counters) -> None:
+    run.report.messages += 1
+    try:
+        run.mapper.take(data, now_ms)
+        run.mapper.settle(now_ms)
+    except MappingError as error:
+        counters.drop('unreadable')
+        run.report.unreadable += 1
+        run.report.nothing = str(error)
+
+
+def _nothing(report: RuleReport) -> str:
+    if not report.messages:
+        return 'there is no message on this topic'
+    return 'every value was left out: absent, not finite, or without an estimate'

@@ -1,0 +1,146 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A map to begin with, made from the topics that are there, with comments that explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from plexus_bridge.authoring.source import Source
+from plexus_bridge.authoring.source import SourceTopic
+from plexus_bridge.errors import MappingError
+from plexus_bridge.mapping.builtin_maps import BUILTIN_MAPS
+from plexus_bridge.mapping.layout import Array
+from plexus_bridge.mapping.layout import Layout
+from plexus_bridge.mapping.layout import Message
+from plexus_bridge.mapping.layout import Primitive
+from plexus_bridge.mapping.layout import Sequence
+from plexus_bridge.mapping.self_describing import SELF_DESCRIBING
+from plexus_bridge.mapping.stamps import HEADER
+
+IMAGE_TYPES = frozenset(('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'))
+EVENT_TOPICS = {
+    '/rosout': 'lines of the log, from a level on',
+    '/diagnostics': 'one event for each change of a level',
+    '/diagnostics_agg': 'one event for each change of a level'}
+# Of no use as metrics to anybody: the graph's own business.
+LEFT_OUT = frozenset((
+    '/parameter_events', '/clock', '/tf', '/tf_static', '/robot_description'))
+# Topics up to this rate are taken whole, faster ones are thinned to it.
+WHOLE_RATE_HZ = 10.0
+# Fields named for a type without a built-in map; the rest is a matter of taste.
+MAX_FIELDS = 12
+
+
+def propose(source: Source, source_id: str, gateway_url: str) -> Iterator[str]:
+    """Yield the lines of a map for a source's topics."""
+    yield f'# A map to begin with, made from {source.name} ({source.seconds:.0f} s).'
+    yield '# Delete what you do not need and rename what you keep. plexus-bridge check tells of every'
+    yield '# mistake, and with --bag or --live what would come out.'
+    yield ''
+    yield 'version: 1'
+    yield f'source_id: {source_id}'
+    yield f'gateway: {{url: "{gateway_url}"}}'
+    yield ''
+    chosen = [topic for topic in source.topics.values() if _is_metric(topic)]
+    rules = [line for topic in chosen for line in _rule(topic, source)]
+    if any(not line.startswith('  #') for line in rules):
+        yield 'metrics:'
+        yield from rules
+    else:
+        yield '# metrics:  # no topic here has a type that makes metrics by itself'
+        yield from rules
+    yield from _others(source)
+
+
+def _is_metric(topic: SourceTopic) -> bool:
+    return (topic.name not in LEFT_OUT and topic.name not in EVENT_TOPICS
+            and not IMAGE_TYPES.intersection(topic.types))
+
+
+def _rule(topic: SourceTopic, source: Source) -> Iterator[str]:
+    rate = topic.count / source.seconds if source.seconds > 0 else 0.0
+    types = ', '.join(topic.types)
+    yield f'  # {types}, {rate:.3g} Hz'
+    if len(topic.types) > 1:
+        yield f'  # - topic: {topic.name}  # name the type that you want with "type:"'
+        return
+    kind = topic.types[0]
+    if kind in BUILTIN_MAPS or kind == SELF_DESCRIBING:
+        yield f'  # {_builtin(kind, topic.name)}'
+        yield f'  - topic: {topic.name}'
+        yield f'    sampling: {_sampling(rate)}'
+        return
+    try:
+        fields = list(_number_paths(source.layout(kind)))
+    except MappingError as error:
+        yield f'  # - topic: {topic.name}  # {error}'
+        return
+    if not fields:
+        yield f'  # - topic: {topic.name}  # this type has no single numbers'
+        return
+    prefix = topic.name.strip('/').replace('/', '.')
+    yield f'  - topic: {topic.name}'
+    yield f'    sampling: {_sampling(rate)}'
+    yield '    fields:'
+    for path in fields[:MAX_FIELDS]:
+        yield f'      - {_field(path, prefix)}'
+    for path in fields[MAX_FIELDS:]:
+        yield f'      # - {_field(path, prefix)}'
+
+
+def _builtin(kind: str, topic: str) -> str:
+    prefix = topic.strip('/').replace('/', '.')
+    names = [f'{prefix}.{row.name}' if row.name else prefix for row in BUILTIN_MAPS.get(kind, ())]
+    if not names:
+        return 'its metrics are named by the messages themselves'
+    more = f' and {len(names) - 3} more' if len(names) > 3 else ''
+    return f'built-in map: {", ".join(names[:3])}{more}; "fields:" would replace it'
+
+
+def _field(path: str, prefix: str) -> str:
+    if path.endswith(']'):  # brackets begin a list in YAML
+        return f'{{path: "{path}", metric: {prefix}.{path.partition("[")[0]}}}'
+    return f'{{path: {path}, metric: {prefix}.{path}}}'
+
+
+def _sampling(rate: float) -> str:
+    if rate <= WHOLE_RATE_HZ:
+        return '{mode: every}'
+    return f'{{mode: latest, rate_hz: {WHOLE_RATE_HZ:g}}}'
+
+
+def _number_paths(message: Message, prefix: str = '') -> Iterator[str]:
+    for name, layout in message.fields:
+        yield from _paths_of(layout, f'{prefix}{name}')
+
+
+def _paths_of(layout: Layout, path: str) -> Iterator[str]:
+    if isinstance(layout, Primitive):
+        yield path
+    elif isinstance(layout, Message) and layout.name != HEADER:
+        yield from _number_paths(layout, f'{path}.')
+    elif isinstance(layout, Array | Sequence) and isinstance(layout.element, Primitive) \
+            and 'covariance' not in path:
+        yield f'{path}[0]'
+
+
+def _others(source: Source) -> Iterator[str]:
+    events = [topic for topic in source.topics.values() if topic.name in EVENT_TOPICS]
+    images = [topic for topic in source.topics.values() if IMAGE_TYPES.intersection(topic.types)]
+    if events:
+        yield ''
+        yield '# events:'
+        for topic in events:
+            yield f'#   - topic: {topic.name}  # {EVENT_TOPICS[topic.name]}'
+    if images:
+        yield ''
+        yield '# video:'
+        for topic in images:
+            yield f'#   - {{topic: {topic.name}, camera_id: {_camera(topic.name)}}}'
+
+
+def _camera(topic: str) -> str:
+    parts = [part for part in topic.strip('/').split('/')
+             if not part.startswith(('image', 'compressed'))]
+    return parts[-1] if parts else 'camera'

@@ -1,0 +1,69 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A dry run as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+from plexus_bridge.authoring.dry_run import DryRun
+from plexus_bridge.authoring.dry_run import RuleReport
+from plexus_bridge.authoring.source import Source
+from plexus_bridge.config.document import place_text
+from plexus_bridge.config.map import RobotMap
+from plexus_bridge.errors import Problem
+
+
+def problems_text(robot_map: RobotMap, result: DryRun) -> Iterator[str]:
+    """Yield each rule's problems as ``file:line:column: where: text``."""
+    for rule in result.problems:
+        for line in rule.problem.splitlines():
+            yield str(_problem(robot_map, rule, line))
+
+
+def _problem(robot_map: RobotMap, rule: RuleReport, text: str) -> Problem:
+    document = robot_map.document
+    line, column = document.places.get(rule.rule.place, (0, 0))
+    where = place_text(rule.rule.place)
+    return Problem(document.file, line, column, where, f'{rule.topic}: {text}')
+
+
+def report_text(robot_map: RobotMap, result: DryRun, source: Source) -> Iterator[str]:
+    """Yield the lines of a report: rules, metrics with their cost, what was left out."""
+    seconds = max(source.seconds, 1e-9)
+    yield f'{source.name}: {source.seconds:.1f} s'
+    yield ''
+    yield from _table(
+        ('rule', 'topic', 'type', 'messages', 'points'),
+        [(place_text(rule.rule.place), rule.topic, rule.type, str(rule.messages),
+          str(rule.points)) for rule in result.rules if rule.topic])
+    yield ''
+    metrics = sorted(result.metrics.items())
+    yield from _table(
+        ('metric', 'points', 'points/s', 'bytes/s'),
+        [(name, str(metric.points), f'{metric.points / seconds:.1f}',
+          f'{metric.bytes / seconds:.0f}') for name, metric in metrics]
+        + [(f'{len(metrics)} in all',
+            str(sum(metric.points for _, metric in metrics)),
+            f'{sum(metric.points for _, metric in metrics) / seconds:.1f}',
+            f'{sum(metric.bytes for _, metric in metrics) / seconds:.0f}')])
+    dropped = result.counters.dropped()
+    if dropped:
+        yield ''
+        yield 'left out: ' + ', '.join(
+            f'{count} {reason}' for reason, count in sorted(dropped.items()))
+    for rule in result.rules:
+        if rule.nothing:
+            yield f'{place_text(rule.rule.place)} ({rule.topic or rule.rule.topic}) gives ' \
+                f'nothing: {rule.nothing}'
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    numeric = [all(row[column].replace('.', '').isdigit() for row in rows)
+               for column in range(len(head))]
+    for row in [head, *rows]:
+        yield '  '.join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)).rstrip()

@@ -1,0 +1,65 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`plexus-bridge check MAP`: every problem with its line, and what would come out of the map."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from plexus_bridge.authoring.dry_run import dry_run
+from plexus_bridge.authoring.report import problems_text
+from plexus_bridge.authoring.report import report_text
+from plexus_bridge.authoring.source import BagSource
+from plexus_bridge.authoring.source import Source
+from plexus_bridge.bags import Bag
+from plexus_bridge.config.map import load_map
+from plexus_bridge.config.map import RobotMap
+from plexus_bridge.errors import BagError
+from plexus_bridge.errors import ConfigError
+
+EXIT_FAILURE = 1
+EXIT_CONFIGURATION = 78
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument('map', metavar='MAP', help="the robot's map (YAML)")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument('--bag', metavar='BAG', help='try the map on a recording; needs no ROS')
+    source.add_argument('--live', action='store_true', help='try the map on the running graph')
+    parser.add_argument('--seconds', type=float, default=5.0, metavar='S',
+                        help='how long --live listens (default: 5)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the map; 0 if it is right, 78 if not, 1 if it could not be tried."""
+    try:
+        robot_map = load_map(args.map)
+        if args.bag:
+            with Bag(args.bag) as bag:
+                return _try(robot_map, BagSource(bag))
+        if args.live:
+            from plexus_bridge.ros.survey import survey
+            with survey(args.seconds) as graph:
+                return _try(robot_map, graph)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_CONFIGURATION
+    except BagError as error:
+        print(f'plexus-bridge check: {error}', file=sys.stderr)
+        return EXIT_FAILURE
+    rules = len(robot_map.metrics)
+    print(f'{args.map}: {rules} rule{"" if rules == 1 else "s"}, no problem found; try it on '
+          'messages with --bag or --live')
+    return 0
+
+
+def _try(robot_map: RobotMap, source: Source) -> int:
+    result = dry_run(robot_map, source)
+    print('\n'.join(report_text(robot_map, result, source)))
+    problems = list(problems_text(robot_map, result))
+    if problems:
+        print('\n'.join(problems), file=sys.stderr)
+        return EXIT_CONFIGURATION
+    return 0
