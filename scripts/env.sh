@@ -118,7 +118,7 @@ if ! is packages "$packages_key"; then
         pins=scripts/pins.txt
     else
         say "using the ROS 2 that is sourced (${ROS_DISTRO:-$ros})"
-        install setuptools==79.0.1
+        install setuptools==79.0.1 wheel
         # numpy has to be the one that ROS 2 was built with, pytest one that launch_testing knows.
         grep -v -E '^(numpy|pytest|PyYAML|typing_extensions)' scripts/pins.txt >"$state/pins.txt"
         pins=$state/pins.txt
