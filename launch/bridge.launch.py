@@ -16,12 +16,15 @@ from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument
 from launch.actions import ExecuteProcess
 from launch.actions import OpaqueFunction
-from launch.conditions import IfCondition
+from launch.actions import RegisterEventHandler
+from launch.event_handlers import OnProcessExit
+from launch.event_handlers import OnProcessIO
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import ExecutableInPackage
 
+from launch import Action
 from launch import LaunchContext
 from launch import LaunchDescription
 
@@ -63,15 +66,31 @@ ARGUMENTS = [
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the arguments and what is started with them."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start)])
+
+
+def start(context: LaunchContext) -> list[Action]:
+    """Start the bridge; if there is to be a gateway, after that, because it makes the key."""
+    bridge = bridge_node(context)
+    if LaunchConfiguration('local_gateway').perform(context) != 'true':
+        return [bridge]
     gateway = ExecuteProcess(
         cmd=[ExecutableInPackage(package='plexus_bridge', executable='gateway')],
-        name='plexus_gateway', output='screen',
-        condition=IfCondition(LaunchConfiguration('local_gateway')))
-    return LaunchDescription([*ARGUMENTS, gateway, OpaqueFunction(function=start_bridge)])
+        name='plexus_gateway', output='screen')
+    waiting: list[Action] = [bridge]
+
+    def start_bridge(*_: object) -> list[Action]:
+        # At the first sign of life, or at its end: then another one may have its port.
+        return [waiting.pop()] if waiting else []
+
+    return [
+        RegisterEventHandler(OnProcessIO(target_action=gateway, on_stdout=start_bridge)),
+        RegisterEventHandler(OnProcessExit(target_action=gateway, on_exit=start_bridge)),
+        gateway]
 
 
-def start_bridge(context: LaunchContext) -> list[Node]:
-    """Start the node with the arguments that were given; what is empty stays as the map has it."""
+def bridge_node(context: LaunchContext) -> Node:
+    """Return the node with the arguments given; what is empty stays as the map has it."""
     def given(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
@@ -86,12 +105,12 @@ def start_bridge(context: LaunchContext) -> list[Node]:
     # Told to be text, because launch would make a number of a source_id such as 007.
     parameters = {
         name: ParameterValue(text, value_type=str) for name, text in texts.items() if text}
-    return [Node(
+    return Node(
         package='plexus_bridge', executable='bridge', name='plexus_bridge',
         namespace=given('namespace'), output='screen',
         parameters=[{**parameters, 'use_sim_time': given('use_sim_time') == 'true'}],
         ros_arguments=['--log-level', given('log_level')], additional_env=fast_dds_profile(),
-        respawn=given('respawn') == 'true', respawn_delay=RESPAWN_DELAY_S)]
+        respawn=given('respawn') == 'true', respawn_delay=RESPAWN_DELAY_S)
 
 
 def fast_dds_profile() -> dict[str, str]:

@@ -46,11 +46,12 @@ if [ -n "${AMENT_PREFIX_PATH:-}" ]; then
 fi
 
 # --- what is there already ------------------------------------------------------------------------
-digest() { cat "$@" | sha256sum | cut -d' ' -f1; }
+digest() { sha256sum "$@" | sha256sum | cut -d' ' -f1; }
 is() { [ "$(cat "$state/$1" 2>/dev/null)" = "$2" ]; }
 base_key="$root | $python_is | $ros"
 packages_key=$(digest setup.py setup.cfg package.xml scripts/env.sh scripts/*.txt)
-messages_key=$(digest plexus_msgs/*/*.* plexus_msgs/CMakeLists.txt plexus_msgs/package.xml scripts/build_messages.sh scripts/plexus_msgs.cmake)
+messages_key=$(digest plexus_msgs/*/*.* plexus_msgs/CMakeLists.txt plexus_msgs/package.xml \
+    scripts/build_messages.sh scripts/plexus_msgs.cmake)
 if is base "$base_key" && is packages "$packages_key" && is messages "$messages_key"; then exit 0; fi
 
 # --- what the machine needs -----------------------------------------------------------------------
@@ -117,7 +118,7 @@ if ! is packages "$packages_key"; then
         pins=scripts/pins.txt
     else
         say "using the ROS 2 that is sourced (${ROS_DISTRO:-$ros})"
-        install setuptools==79.0.1
+        install setuptools==79.0.1 wheel
         # numpy has to be the one that ROS 2 was built with, pytest one that launch_testing knows.
         grep -v -E '^(numpy|pytest|PyYAML|typing_extensions)' scripts/pins.txt >"$state/pins.txt"
         pins=$state/pins.txt

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from collections.abc import Coroutine
 from collections.abc import Iterator
 import contextlib
 import json
@@ -167,28 +169,57 @@ class ThreadServer(GatewayServer):
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Gateway:
-    _, keys, store = open_folder(tmp_path)
-    return Gateway(store, keys)
+    def call(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run something on the server's loop."""
+        asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(SECONDS)
 
 
-@pytest.fixture
-def client(gateway: Gateway, tmp_path: Path) -> Iterator[Client]:
-    """A client of `gateway`, which serves on a thread of this process."""
+@pytest.fixture(scope='session')
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ThreadServer, int]]:
+    """One server and its port for all tests; each has it serve a gateway of its own."""
     with bound_socket('127.0.0.1', 0) as listener:
         ready = threading.Event()
+        gateway = open_gateway(tmp_path_factory.mktemp('idle'))
         server = ThreadServer(server_config(gateway), gateway, ready.set)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         assert ready.wait(SECONDS), 'the server did not start'
-        client = Client(listener.getsockname()[1], (tmp_path / 'key').read_text().strip())
-        yield client
-        client.close()
+        yield server, listener.getsockname()[1]
         server.loop.call_soon_threadsafe(server.stop)
         thread.join(SECONDS)
         assert not thread.is_alive(), 'the server did not stop'
+
+
+def open_gateway(folder: Path) -> Gateway:
+    _, keys, store = open_folder(folder)
+    return Gateway(store, keys)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Gateway:
+    return open_gateway(tmp_path)
+
+
+@pytest.fixture
+def client(
+        gateway: Gateway, server: tuple[ThreadServer, int], tmp_path: Path) -> Iterator[Client]:
+    """A client of `gateway`, which is served on a thread of this process."""
+
+    async def enter() -> None:
+        gateway.store.start()
+        state.gateway = gateway
+
+    async def leave() -> None:
+        await gateway.devices.say_goodbye('the test is over')
+        await gateway.store.close()
+
+    running, port = server
+    state = running.config.app.state
+    running.call(enter())
+    client = Client(port, (tmp_path / 'key').read_text().strip())
+    yield client
+    client.close()
+    running.call(leave())
 
 
 @pytest.fixture
