@@ -3,8 +3,10 @@
 """
 CPU and memory of the bridge as a process: idle, and at so many Imu messages per second.
 
-Everything is real: publisher, bridge and gateway are processes of their own. CPU is the bridge's
-own user and system time, so what the others need on the same cores does not count.
+Everything is real: publisher, bridge and gateway are processes of their own. What is measured is
+the process' own user and system time, so what the others need on the same cores does not count.
+In the same run stand the limit (taking messages and doing nothing with them) and the obvious
+bridge by rclpy callbacks and the official SDK; see subjects.py.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import urllib.request
 ROOT = Path(__file__).parents[1]
 FIELDS = ('angular_velocity.x', 'angular_velocity.y', 'angular_velocity.z',
           'linear_acceleration.x', 'linear_acceleration.y', 'linear_acceleration.z')
+SUBJECTS = ('limit', 'bridge', 'sdk')
 
 
 def cpu_seconds(pid: int) -> float:
@@ -62,7 +65,6 @@ def publish(rate: int, topics: int, seconds: float) -> None:
             publishers[sent % topics].publish(serialize_message(message))
             sent += 1
         time.sleep(0.002)
-    print(sent, flush=True)
     rclpy.shutdown()
 
 
@@ -77,42 +79,51 @@ def write_map(path: Path, url: str, topics: int) -> None:
 
 
 class Road:
-    """A gateway and a bridge in a folder and ROS domain of their own."""
+    """A gateway and one subject in a folder and ROS domain of their own."""
 
-    def __init__(self, folder: Path, topics: int, port: int):
-        self.environment = {
-            **os.environ, 'PLEXUS_HOME': str(folder / 'plexus'), 'PYTHONPATH': str(ROOT),
-            'ROS_DOMAIN_ID': '95', 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-            'ROS_LOG_DIR': str(folder / 'ros')}
+    def __init__(self, folder: Path, subject: str, topics: int, port: int):
+        self._folder = folder
         url = f'http://127.0.0.1:{port}'
-        self.gateway = self.start(folder, 'plexus_bridge.gateway.serve', '--port', str(port))
+        self.environment = {
+            **os.environ, 'PLEXUS_HOME': str(folder / 'plexus'), 'HOME': str(folder),
+            'PYTHONPATH': str(ROOT), 'ROS_DOMAIN_ID': '95', 'PLEXUS_GATEWAY_URL': url,
+            'PLEXUS_GATEWAY_WS_URL': url.replace('http', 'ws'),
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'ROS_LOG_DIR': str(folder / 'ros')}
+        self._gateway = self._start('-m', 'plexus_bridge.gateway.serve', '--port', str(port))
         while not answers(url):
             time.sleep(0.05)
-        write_map(folder / 'map.yaml', url, topics)
-        self.bridge = self.start(
-            folder, 'plexus_bridge.nodes.bridge', '--ros-args', '-p',
-            f'config_file:={folder / "map.yaml"}')
+        self.environment['PLEXUS_API_KEY'] = (
+            folder / 'plexus' / 'gateway' / 'key').read_text().strip()
+        if subject == 'bridge':
+            write_map(folder / 'map.yaml', url, topics)
+            self.subject = self._start('-m', 'plexus_bridge.nodes.bridge', '--ros-args', '-p',
+                                       f'config_file:={folder / "map.yaml"}')
+        else:
+            self.subject = self._start(str(ROOT / 'bench' / 'subjects.py'), subject, str(topics))
         time.sleep(3)  # its start is not what is measured
 
-    def start(self, folder: Path, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a module of ours; its output goes to a file in the folder."""
-        with (folder / f'{module}.log').open('wb') as log:
-            return subprocess.Popen([sys.executable, '-m', module, *arguments], stdout=log,
-                                    stderr=log, env=self.environment, cwd=folder)
+    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self._folder / 'log').open('ab') as log:
+            return subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=log,
+                                    env=self.environment, cwd=self._folder)
 
     def measure(self, seconds: float) -> tuple[float, float]:
-        """Return the bridge's CPU in percent of a core, and its resident memory in MB."""
-        before = cpu_seconds(self.bridge.pid)
+        """Return the subject's CPU in percent of a core, and its resident memory in MB."""
+        before = cpu_seconds(self.subject.pid)
         started = time.monotonic()
         time.sleep(seconds)
-        used = cpu_seconds(self.bridge.pid) - before
-        return 100 * used / (time.monotonic() - started), resident_mb(self.bridge.pid)
+        used = cpu_seconds(self.subject.pid) - before
+        return 100 * used / (time.monotonic() - started), resident_mb(self.subject.pid)
 
     def close(self) -> None:
         """End both."""
-        for process in (self.bridge, self.gateway):
+        for process in (self.subject, self._gateway):
             process.terminate()
-            process.wait(20)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def answers(url: str) -> bool:
@@ -124,38 +135,48 @@ def answers(url: str) -> bool:
     return True
 
 
-def run(rate: int, topics: int, seconds: float, port: int) -> None:
-    """Measure one load and print a row."""
+def run(subject: str, rate: int, topics: int, seconds: float, port: int
+        ) -> tuple[float, float, float]:
+    """Return idle %, busy % and MB of one subject at one load."""
     with tempfile.TemporaryDirectory() as name:
-        road = Road(Path(name), topics, port)
+        road = Road(Path(name), subject, topics, port)
         try:
             idle, _ = road.measure(3)
             publisher = subprocess.Popen(
                 [sys.executable, __file__, '--publish', str(rate), '--topics', str(topics),
-                 '--seconds', str(seconds + 4)], env=road.environment)
-            time.sleep(3)
+                 '--seconds', str(seconds + 5)], env=road.environment)
+            time.sleep(4)
             busy, memory = road.measure(seconds)
-            publisher.wait(seconds + 30)
+            publisher.wait(seconds + 60)
         finally:
             road.close()
-    print(f'{rate:6} msg/s  {topics:4} topics  idle {idle:5.1f} %  busy {busy:5.1f} % of a core  '
-          f'{busy / 100 / rate * 1e6:6.1f} us/message  {memory:6.1f} MB')
+    return idle, busy, memory
 
 
 def main() -> None:
-    """Measure the loads that were asked for."""
+    """Measure the loads that were asked for and print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--publish', type=int, default=0, help='used by the benchmark itself')
-    parser.add_argument('--rates', type=int, nargs='+', default=[1000])
-    parser.add_argument('--topics', type=int, default=20)
-    parser.add_argument('--seconds', type=float, default=8.0)
+    parser.add_argument('--rates', type=int, nargs='+', default=[1000, 3000, 5000])
+    parser.add_argument('--topics', type=int, nargs='+', default=[20, 200])
+    parser.add_argument('--subjects', nargs='+', default=list(SUBJECTS), choices=SUBJECTS)
+    parser.add_argument('--seconds', type=float, default=6.0)
     parser.add_argument('--port', type=int, default=8895)
     args = parser.parse_args()
     if args.publish:
-        publish(args.publish, args.topics, args.seconds)
+        publish(args.publish, args.topics[0], args.seconds)
         return
-    for rate in args.rates:
-        run(rate, args.topics, args.seconds, args.port)
+    print(f'{"msg/s":>6} {"topics":>6}  {"":8}{"idle %":>8}{"busy %":>8}{"us/message":>12}'
+          f'{"MB":>7}{"x limit":>9}')
+    for topics in args.topics:
+        for rate in args.rates:
+            limit = 0.0
+            for subject in args.subjects:
+                idle, busy, memory = run(subject, rate, topics, args.seconds, args.port)
+                cost = busy / 100 / rate * 1e6
+                limit = cost if subject == 'limit' else limit
+                print(f'{rate:6} {topics:6}  {subject:8}{idle:8.1f}{busy:8.1f}{cost:12.1f}'
+                      f'{memory:7.0f}{cost / limit if limit else 0:9.2f}', flush=True)
 
 
 if __name__ == '__main__':

@@ -35,8 +35,8 @@ MAX_FIELDS = 12
 def propose(source: Source, source_id: str, gateway_url: str) -> Iterator[str]:
     """Yield the lines of a map for a source's topics."""
     yield f'# A map to begin with, made from {source.name} ({source.seconds:.0f} s).'
-    yield '# Delete what you do not need and rename what you keep. plexus-bridge check tells of every'
-    yield '# mistake, and with --bag or --live what would come out.'
+    yield '# Delete what you do not need and rename what you keep. plexus-bridge check tells of'
+    yield '# every mistake, and with --bag or --live what would come out.'
     yield ''
     yield 'version: 1'
     yield f'source_id: {source_id}'
