@@ -122,10 +122,12 @@ def gateway(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
         port = int(found[1]) if found else port
         if 'Ctrl+C' in line:
             break
-    yield process, port, (folder / 'key').read_text().strip()
-    process.terminate()
-    assert process.wait(30) == 0
-    process.stdout.close()
+    try:
+        yield process, port, (folder / 'key').read_text().strip()
+    finally:
+        process.terminate()
+        process.wait(30)
+        process.stdout.close()
 
 
 def cpu_seconds(process: subprocess.Popen[str]) -> float:

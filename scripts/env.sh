@@ -62,7 +62,7 @@ command -v "${CXX:-c++}" >/dev/null || missing="$missing g++"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 "$python" -c 'import os, sysconfig; os.stat(os.path.join(sysconfig.get_path("include"), "Python.h"))' \
     2>/dev/null || missing="$missing python3-dev"
-[ -z "$missing" ] || fail "these are missing to build plexus_msgs for $python_is:$missing" \
+[ -z "$missing" ] || fail "these are missing to build plexus_msgs for Python $python_is:$missing" \
     "On Debian and Ubuntu: sudo apt install$missing" \
     "(for a python that is not the system's, its own -venv and -dev packages, as python3.12-dev)"
 cmake_is=$(cmake --version | sed -n '1s/[^0-9]*//p')
@@ -98,7 +98,8 @@ fi
 install() {
     "$venv/bin/python" -m pip --disable-pip-version-check install --quiet "$@" ||
         fail "pip could not install what is needed (see above)" \
-            "Is the package index reachable from here? The first set-up needs it, later ones do not."
+            "Is the package index reachable from here? The first set-up needs it, later ones do not." \
+            "Where it is not: source a ROS 2 that is installed, and the packages of package.xml by apt."
 }
 
 build_messages() {

@@ -197,8 +197,11 @@ class DeviceSocket:
         session = self._session
         while True:
             self._to_send.clear()
-            for message in session.messages_to_send():
-                await self._transmit(message)
+            try:
+                for message in session.messages_to_send():
+                    await self._transmit(message)
+            except WebSocketDisconnect:
+                return
             self._less_congested.set()
             deadline = session.deadline()
             if deadline is None or (self._reader.done() and not self._reader.cancelled()):
@@ -210,11 +213,9 @@ class DeviceSocket:
                 session.tick(time.monotonic())
 
     async def _transmit(self, message: Message) -> None:
-        # A device that is gone is noticed, and told to the session, by the reader.
-        with contextlib.suppress(WebSocketDisconnect):
-            if isinstance(message, Close):
-                await self._websocket.close(message.code, message.reason)
-            elif isinstance(message, Binary):
-                await self._websocket.send_bytes(message.payload)
-            else:
-                await self._websocket.send_text(message.payload.decode())
+        if isinstance(message, Close):
+            await self._websocket.close(message.code, message.reason)
+        elif isinstance(message, Binary):
+            await self._websocket.send_bytes(message.payload)
+        else:
+            await self._websocket.send_text(message.payload.decode())

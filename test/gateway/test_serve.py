@@ -13,6 +13,7 @@ import resource
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
 import time
@@ -211,6 +212,19 @@ class TestEnd:
             assert running.end() == 0
             assert time.monotonic() - begin < 10
             device.close()
+
+    def test_devices_that_vanish_amid_their_answers(self, running: Any):
+        with contextlib.closing(running.client()) as client:
+            for attempt in range(40):
+                device = client.device(f'kiln-{attempt}')
+                for _ in range(attempt):
+                    device.send('rubbish')
+                # Without the usual farewell: what is under way to the device is thrown back.
+                device.socket.sock.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+                device.close()
+            assert running.end() == 0
+        assert 'Traceback' not in running.output
 
     def test_sockets_that_never_said_who_they_are(self, running: Any):
         with contextlib.closing(running.client()) as client:
