@@ -78,7 +78,7 @@ class Journal:
         """How many points are kept."""
         return self._points
 
-    def write(self, frames: Iterable[Frame], settled: Sequence[int]) -> list[Frame]:
+    def write(self, frames: Iterable[Frame], settled: Sequence[Frame]) -> list[Frame]:
         """
         Keep new frames and let settled ones go, in one transaction.
 
@@ -109,24 +109,30 @@ class Journal:
         self._points += frame.points
         return frame._replace(key=cursor.lastrowid or 0)
 
-    def _forget(self, keys: Sequence[int]) -> None:
-        for key in keys:
-            row = self._database.execute(
-                'DELETE FROM frames WHERE key = ? RETURNING LENGTH(body), points', (key,)
-            ).fetchone()
-            if row:
-                self._bytes -= row[0] + _ROW_BYTES
-                self._points -= row[1]
+    def _forget(self, frames: Sequence[Frame]) -> None:
+        if not frames:
+            return
+        # A frame that made room for others is gone already, so what goes is counted.
+        gone = self._database.executemany(
+            'DELETE FROM frames WHERE key = ?', [(frame.key,) for frame in frames]).rowcount
+        if gone < len(frames):
+            self._recount()
+            return
+        for frame in frames:
+            self._bytes -= len(frame.points_json) + _ROW_BYTES
+            self._points -= frame.points
 
     def _evict(self) -> None:
         """Make room: the oldest bulk first, then the oldest of all."""
         while self._bytes > self._max_bytes:
             row = self._database.execute(
-                'SELECT key, points FROM frames ORDER BY lane = ? DESC, key LIMIT 1',
-                (int(Lane.BULK),)).fetchone()
+                'DELETE FROM frames WHERE key = '
+                '(SELECT key FROM frames ORDER BY lane = ? DESC, key LIMIT 1) '
+                'RETURNING LENGTH(body), points', (int(Lane.BULK),)).fetchone()
             if row is None:
                 return
-            self._forget([row[0]])
+            self._bytes -= row[0] + _ROW_BYTES
+            self._points -= row[1]
             self._counters.drop('journal_full', row[1])
 
     def _recount(self) -> None:

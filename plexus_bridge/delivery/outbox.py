@@ -49,8 +49,9 @@ class Outbox:
         self._fresh_bytes = 0
         self._taken: dict[int, Frame] = {}
         # Settled frames that the journal still has: `_forgetting` while it is being told.
-        self._settled: list[int] = []
-        self._forgetting: list[int] = []
+        self._settled: list[Frame] = []
+        self._forgetting: list[Frame] = []
+        self._settled_keys: set[int] = set()
         # Every unsettled frame from this key on is in _fresh or _taken; older ones may be
         # on disk only, and are read from there, up to `_read_to` so far.
         self._fresh_from = journal.last_key + 1
@@ -84,6 +85,7 @@ class Outbox:
         self._unwritten.clear()
         self._unwritten_bytes = 0
         with self._lock:
+            self._settled_keys.difference_update(frame.key for frame in self._forgetting)
             self._forgetting = []
             self._offer(kept)
         if kept:
@@ -149,7 +151,7 @@ class Outbox:
 
     def _is_known(self, key: int) -> bool:
         """Tell whether a frame that is still on disk is on its way, or done with already."""
-        return key in self._taken or key in self._settled or key in self._forgetting
+        return key in self._taken or key in self._settled_keys
 
     def settle(self, keys: Iterable[int]) -> int:
         """Let frames go: they are stored, or will never be. Returns how many points they had."""
@@ -159,7 +161,8 @@ class Outbox:
                 frame = self._taken.pop(key, None)
                 if frame:
                     points += frame.points
-                    self._settled.append(key)
+                    self._settled.append(frame)
+                    self._settled_keys.add(key)
         return points
 
     def give_back(self, keys: Iterable[int]) -> int:

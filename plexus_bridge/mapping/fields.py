@@ -8,6 +8,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from dataclasses import dataclass
 from dataclasses import replace
 import math
 from typing import Any
@@ -18,13 +19,16 @@ from plexus_bridge.mapping import transforms
 from plexus_bridge.mapping.layout import Array
 from plexus_bridge.mapping.layout import describe
 from plexus_bridge.mapping.layout import Layout
+from plexus_bridge.mapping.layout import leaves
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.layout import Primitive
 from plexus_bridge.mapping.layout import Sequence
 from plexus_bridge.mapping.layout import String
+from plexus_bridge.mapping.paths import Index
 from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.paths import Path
 from plexus_bridge.mapping.paths import resolve
+from plexus_bridge.mapping.paths import Select
 from plexus_bridge.mapping.paths import Target
 from plexus_bridge.mapping.rules import Change
 from plexus_bridge.mapping.rules import FieldRule
@@ -34,10 +38,13 @@ from plexus_bridge.mapping.series import EverySeries
 from plexus_bridge.mapping.series import point_writer
 from plexus_bridge.mapping.series import Series
 from plexus_bridge.mapping.series import Sink
+from plexus_bridge.mapping.series import trim_tags
 from plexus_bridge.mapping.series import WindowSeries
 from plexus_bridge.mapping.template import fill
 from plexus_bridge.mapping.template import name_part
 from plexus_bridge.mapping.template import placeholders
+from plexus_bridge.points import MAX_NAME_BYTES
+from plexus_bridge.points import trim
 
 # Series of one field: a robot whose names never repeat must not fill the memory.
 MAX_SERIES = 4096
@@ -45,6 +52,24 @@ MAX_SERIES = 4096
 NO_ESTIMATE = -1
 
 Values = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class PlainNumber:
+    """
+    A number that becomes a point as it is, but for scale and offset: the common case.
+
+    It stands at `place` of the values of its field, at `part` of that if it is one of several.
+    """
+
+    part: int | None
+    parts: int
+    kind: Primitive
+    metric: str
+    tags: Mapping[str, str]
+    scale: float
+    offset: float
+    sink: Sink
 
 
 class Field:
@@ -63,6 +88,8 @@ class Field:
         self._sink = sink
         target = resolve(rule.path, message)
         form, steps = _steps(rule, target)
+        self._form = form
+        self._layout = target.layout
         self._is_text = isinstance(form, transforms.Text)
         self._finish_scale = _scaler(rule)
         self._value = transforms.chain(steps)
@@ -70,11 +97,34 @@ class Field:
         self._series: dict[tuple[str, ...], Series] = {}
         self.paths = (rule.path, *self._names.paths,
                       *((rule.covariance,) if rule.covariance else ()))
+        self.settles = rule.sampling.mode == 'window'
         self.deliver: Callable[[Values, int, int], None] = self._choose(form)
+
+    def plain_numbers(self) -> list[PlainNumber]:
+        """Return what this field comes to if all of it is plain, else nothing."""
+        rule = self._rule
+        if (self._value or self._is_text or rule.change or rule.covariance
+                or rule.sampling.mode == 'window' or rule.not_finite != 'skip'
+                or len(self.paths) > 1
+                or any(isinstance(step, Index | Select) for step in rule.path.steps)):
+            return []
+        if isinstance(self._layout, Primitive) and not isinstance(self._form, transforms.Numbers):
+            kinds = {'': self._layout}
+        elif isinstance(self._form, transforms.Parts) and isinstance(self._layout, Message):
+            kinds = dict(zip(self._form.names, leaves(self._layout), strict=True))
+        else:
+            return []
+        numbers = []
+        for index, (name, kind) in enumerate(kinds.items()):
+            metric, tags = self._names.render((name,))
+            numbers.append(PlainNumber(
+                index if name else None, len(kinds), kind, trim(metric, MAX_NAME_BYTES),
+                trim_tags(tags), rule.scale, rule.offset, self._sink))
+        return numbers
 
     def settle(self, now_ms: int) -> None:
         """Let go of what has waited long enough."""
-        if self._rule.sampling.mode == 'window':
+        if self.settles:
             for series in self._series.values():
                 series.settle(now_ms)
 

@@ -39,10 +39,15 @@ class Series(Protocol):
         """Let go of what has waited long enough; `now_ms` is the time of receipt."""
 
 
+def trim_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return tags cut to their limits."""
+    return {trim(key, MAX_TAG_BYTES): trim(value, MAX_TAG_BYTES) for key, value in tags.items()}
+
+
 def point_writer(metric: str, tags: Mapping[str, str], sink: Sink) -> Write:
     """Return what writes the points of one metric; names and tags are trimmed to their limits."""
     metric = trim(metric, MAX_NAME_BYTES)
-    tags = {trim(key, MAX_TAG_BYTES): trim(value, MAX_TAG_BYTES) for key, value in tags.items()}
+    tags = trim_tags(tags)
 
     def write_plain(value: Any, stamp: int) -> None:
         sink({'class': 'metric', 'metric': metric, 'value': value, 'timestamp': stamp})
@@ -57,7 +62,7 @@ def point_writer(metric: str, tags: Mapping[str, str], sink: Sink) -> Write:
 def event_writer(metric: str, tags: Mapping[str, str], sink: Sink) -> Write:
     """Return what writes texts as events of one name."""
     metric = trim(metric, MAX_NAME_BYTES)
-    tags = {trim(key, MAX_TAG_BYTES): trim(value, MAX_TAG_BYTES) for key, value in tags.items()}
+    tags = trim_tags(tags)
 
     def write(value: Any, stamp: int) -> None:
         point: Point = {'class': 'event', 'metric': metric,

@@ -12,6 +12,7 @@ from typing import Protocol
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.builtin_maps import builtin_fields
+from plexus_bridge.mapping.delivery_code import plain_delivery
 from plexus_bridge.mapping.fields import Field
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.paths import parse_path
@@ -38,6 +39,10 @@ class Mapper(Protocol):
     @property
     def every(self) -> bool:
         """Whether each message is wanted, rather than the newest now and then."""
+
+    @property
+    def settles(self) -> bool:
+        """Whether `settle` has anything to do."""
 
     def is_due(self, now_ms: int) -> bool:
         """Tell whether a message would be used now; if not, it need not even be taken."""
@@ -88,6 +93,7 @@ class TopicMapper:
         self._groups = [_Group(sampling, fields, message, with_stamp, counters)
                         for sampling, fields in groups.items()]
         self.every = any(not group.latest for group in self._groups)
+        self.settles = any(group.settles for group in self._groups)
 
     def is_due(self, now_ms: int) -> bool:
         """Tell whether a message would be used now."""
@@ -129,10 +135,16 @@ class _Group:
         self._read = compile_reader(message, paths)
         self._fields = fields
         self._deliveries = []
+        plain = []
         place = 0
         for field in fields:
-            self._deliveries.append((field.deliver, place))
+            numbers = field.plain_numbers()
+            plain += [(place, number) for number in numbers]
+            if not numbers:
+                self._deliveries.append((field.deliver, place))
             place += len(field.paths)
+        self._deliver_plain = plain_delivery(plain, counters)
+        self.settles = self.latest or any(field.settles for field in fields)
 
     def is_due(self, now_ms: int) -> bool:
         return not self.latest or now_ms >= self._due_ms
@@ -142,6 +154,7 @@ class _Group:
         stamp = received_ms
         if self._with_stamp:
             stamp = message_stamp(values[-1], received_ms, self._counters)
+        self._deliver_plain(values, stamp)
         for deliver, place in self._deliveries:
             deliver(values, place, stamp)
 

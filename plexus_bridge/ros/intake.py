@@ -40,6 +40,8 @@ from plexus_bridge.ros.layouts import message_layout
 log = logging.getLogger(__name__)
 
 DISCOVERY_PERIOD_S = 0.5
+# A publisher that left and another that came, or changed its QoS, within one period.
+FULL_DISCOVERY_PERIOD_S = 2.0
 # Room for what arrives between two polls: 1,000 waiting messages at 20 ms are 50 kHz.
 EVERY_DEPTH = 1000
 # A topic on which little comes is looked at less often, down to this; its stamps lose nothing.
@@ -98,6 +100,8 @@ class RuleIntake:
     messages: int = 0
     unreadable: int = 0
     last_received_ms: int = 0
+    publisher_count: int = -1
+    discover_at: float = 0.0
     heard_at: float = 0.0
     poll_at: float = 0.0
 
@@ -113,7 +117,7 @@ class RuleIntake:
     def polled(self, now: float, taken: int) -> None:
         """Choose when to look again: often where much comes, seldom where little does."""
         gap = (now - self.heard_at) / max(taken, 1)
-        self.poll_at = now + min(max(gap / 2, 0.0), LONGEST_POLL_S)
+        self.poll_at = now + min(gap, LONGEST_POLL_S)
         if taken:
             self.heard_at = now
 
@@ -146,14 +150,15 @@ class Intake:
             self._next_discovery = now + DISCOVERY_PERIOD_S
             self._expand_patterns()
             for topic in self.topics:
-                if topic.topic:
+                if topic.topic and self._has_changed(topic, now):
                     self._discover(topic)
         now_ms = int(now * 1000)
         for topic in self.topics:
             if topic.mapper is not None and now >= topic.poll_at:
-                if topic.mapper.is_due(now_ms):
+                if topic.mapper.every or topic.mapper.is_due(now_ms):
                     self._take(topic, topic.mapper, now)
-                self._guarded(topic, topic.mapper.settle, now_ms)
+                if topic.mapper.settles:
+                    self._guarded(topic, topic.mapper.settle, now_ms)
 
     def close(self) -> None:
         """Map what waits and destroy the subscriptions."""
@@ -182,6 +187,15 @@ class Intake:
             if waiting in self.topics:
                 waiting.tell(RuleState.NO_PUBLISHER,
                              'no topic fits this pattern; it is waited for')
+
+    def _has_changed(self, topic: RuleIntake, now: float) -> bool:
+        """Ask for the number of publishers, which is cheap, and now and then for all of it."""
+        count = self._node.count_publishers(topic.topic)
+        if count == topic.publisher_count and now < topic.discover_at:
+            return False
+        topic.publisher_count = count
+        topic.discover_at = now + FULL_DISCOVERY_PERIOD_S
+        return True
 
     def _discover(self, topic: RuleIntake) -> None:
         publishers = find_publishers(self._node, topic.topic)
@@ -259,30 +273,38 @@ class Intake:
         if topic.subscription is None:
             return
         taken = 0
+        received_ms = 0
+        take = mapper.take
         for data, info in _waiting(topic.subscription, topic.message_class):
             taken += 1
-            received_ms = _received_ms(info)
-            self._guarded(topic, mapper.take, data, received_ms)
-            topic.last_received_ms = received_ms
+            received_ms = info['received_timestamp'] // 1_000_000 or _now_ms()
+            try:
+                take(data, received_ms)
+            except Exception as error:
+                self._note_unreadable(topic, error)
         topic.polled(now, taken)
         if not taken:
             return
+        topic.last_received_ms = received_ms
         if not topic.messages:
             topic.tell(RuleState.OK, f'data flows ({topic.type})')
         topic.messages += taken
         self._counters.add('messages', taken)
 
     def _guarded(self, topic: RuleIntake, step: Callable[..., None], *arguments: Any) -> None:
-        """Let one bad message stop nothing else: it is counted, and the first one told."""
         try:
             step(*arguments)
         except Exception as error:
-            self._counters.drop('unreadable')
-            topic.unreadable += 1
-            if topic.unreadable == 1:
-                log.error('metrics[%d] %s: a message cannot be read and is left out, as will be '
-                          'others: %s', topic.index, topic.topic, error,
-                          exc_info=not isinstance(error, MappingError))
+            self._note_unreadable(topic, error)
+
+    def _note_unreadable(self, topic: RuleIntake, error: Exception) -> None:
+        """Let one bad message stop nothing else: it is counted, and the first one told."""
+        self._counters.drop('unreadable')
+        topic.unreadable += 1
+        if topic.unreadable == 1:
+            log.error('metrics[%d] %s: a message cannot be read and is left out, as will be '
+                      'others: %s', topic.index, topic.topic, error,
+                      exc_info=not isinstance(error, MappingError))
 
 
 def resolve_pattern(node: Node, text: str) -> str:
@@ -304,12 +326,9 @@ def _waiting(subscription: Subscription[Any], message_class: Any) -> Iterator[tu
         yield taken
 
 
-def _received_ms(info: Any) -> int:
-    """Return when the middleware received a message, Unix ms."""
-    received: int = info['received_timestamp']
-    if received <= 0:  # a middleware that does not stamp
-        return time.time_ns() // 1_000_000
-    return received // 1_000_000
+def _now_ms() -> int:
+    """Stand in for a middleware that does not stamp what it receives."""
+    return time.time_ns() // 1_000_000
 
 
 def _never_called(_message: object) -> None:

@@ -55,7 +55,7 @@ def test_frames_are_kept_in_order_by_lane_until_they_are_settled(open_journal, p
     backlog = Backlog(path)
     assert backlog.read(Lane.STATE, *EVERYTHING) == [kept[0], kept[2]]
     assert backlog.read(Lane.STATE, 1, 3, 100) == []
-    journal.write([], [1])
+    journal.write([], [kept[0]])
     assert backlog.read(Lane.STATE, *EVERYTHING) == [kept[2]]
     assert (journal.points, journal.last_key) == (5, 3)
     backlog.close()
@@ -69,7 +69,7 @@ def test_what_is_kept_outlives_the_process(open_journal):
     again = open_journal()
     assert (again.points, again.size_bytes, again.last_key) == (2, size, 2)
     # Keys are never given twice, or an old acknowledgement would settle new data.
-    again.write([], [one.key for one in kept])
+    again.write([], kept)
     assert [one.key for one in again.write([frame()], [])] == [3]
     assert (again.points, again.size_bytes) == (1, again.size_bytes)
 
