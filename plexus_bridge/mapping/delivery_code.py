@@ -22,7 +22,7 @@ Deliver = Callable[[tuple[Any, ...], int], None]
 def plain_delivery(numbers: Sequence[tuple[int, PlainNumber]], counters: Counters) -> Deliver:
     """Return a function of a message's values and its stamp; each number has its place there."""
     names: dict[str, Any] = {'drop': counters.drop, 'isfinite': math.isfinite}
-    lines = ['def deliver(values, stamp):', '    pass']
+    lines = ['def deliver(values, stamp):']
     for index, (place, number) in enumerate(numbers):
         if number.part == 0:
             parts = ''.join(f'p{part}, ' for part in range(number.parts))

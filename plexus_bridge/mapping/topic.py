@@ -94,6 +94,9 @@ class TopicMapper:
                         for sampling, fields in groups.items()]
         self.every = any(not group.latest for group in self._groups)
         self.settles = any(group.settles for group in self._groups)
+        if len(self._groups) == 1 and self.every:
+            # One group and no choice to make: go straight to it.
+            self.take = self._groups[0].map  # type: ignore[method-assign]
 
     def is_due(self, now_ms: int) -> bool:
         """Tell whether a message would be used now."""
@@ -143,7 +146,7 @@ class _Group:
             if not numbers:
                 self._deliveries.append((field.deliver, place))
             place += len(field.paths)
-        self._deliver_plain = plain_delivery(plain, counters)
+        self._deliver_plain = plain_delivery(plain, counters) if plain else None
         self.settles = self.latest or any(field.settles for field in fields)
 
     def is_due(self, now_ms: int) -> bool:
@@ -154,7 +157,8 @@ class _Group:
         stamp = received_ms
         if self._with_stamp:
             stamp = message_stamp(values[-1], received_ms, self._counters)
-        self._deliver_plain(values, stamp)
+        if self._deliver_plain is not None:
+            self._deliver_plain(values, stamp)
         for deliver, place in self._deliveries:
             deliver(values, place, stamp)
 

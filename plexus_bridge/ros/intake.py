@@ -11,7 +11,6 @@ no time is blurred.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
@@ -97,6 +96,8 @@ class RuleIntake:
     subscription: Subscription[Any] | None = None
     mapper: Mapper | None = None
     message_class: Any = None
+    # The one piece of rclpy's inside that polling needs: `handle.take_message`.
+    take_message: Callable[[Any, bool], tuple[bytes, Any] | None] | None = None
     messages: int = 0
     unreadable: int = 0
     last_received_ms: int = 0
@@ -114,13 +115,6 @@ class RuleIntake:
         log.log(_LEVELS.get(state, logging.ERROR),
                 'metrics[%d] %s: %s', self.index, self.topic or self.rule.topic, reason)
 
-    def polled(self, now: float, taken: int) -> None:
-        """Choose when to look again: often where much comes, seldom where little does."""
-        gap = (now - self.heard_at) / max(taken, 1)
-        self.poll_at = now + min(gap, LONGEST_POLL_S)
-        if taken:
-            self.heard_at = now
-
 
 class Intake:
     """All rules' topics; everything but the counts is one thread's, the one that polls."""
@@ -133,6 +127,7 @@ class Intake:
         self._simulated = simulated
         self._group = PolledGroup()
         self._next_discovery = 0.0
+        self._taken = 0
         self.topics: list[RuleIntake] = []
         self._patterns: list[tuple[TopicPattern, RuleIntake]] = []
         for index, rule in enumerate(rules):
@@ -159,6 +154,9 @@ class Intake:
                     self._take(topic, topic.mapper, now)
                 if topic.mapper.settles:
                     self._guarded(topic, topic.mapper.settle, now_ms)
+        if self._taken:
+            self._counters.add('messages', self._taken)
+            self._taken = 0
 
     def close(self) -> None:
         """Map what waits and destroy the subscriptions."""
@@ -237,6 +235,7 @@ class Intake:
         except Exception as error:  # rclpy names no common class for what middlewares refuse
             topic.tell(RuleState.WRONG_TYPE, f'cannot subscribe to {type_name}: {error}')
             return
+        topic.take_message = topic.subscription.handle.take_message
         topic.tell(*self._flow(topic))
 
     def _compile(self, topic: RuleIntake, type_name: str) -> bool:
@@ -264,32 +263,37 @@ class Intake:
 
     def _unsubscribe(self, topic: RuleIntake) -> None:
         if topic.subscription is not None:
+            topic.take_message = None
             self._node.destroy_subscription(topic.subscription)
             topic.subscription = None
 
     # -- messages
 
     def _take(self, topic: RuleIntake, mapper: Mapper, now: float) -> None:
-        if topic.subscription is None:
+        """Take and map what waits. Every line here is paid for by each message of a robot."""
+        take_message = topic.take_message
+        if take_message is None:
             return
-        taken = 0
-        received_ms = 0
-        take = mapper.take
-        for data, info in _waiting(topic.subscription, topic.message_class):
+        map_message = mapper.take
+        message_class = topic.message_class
+        taken = received_ms = 0
+        while taken < TAKE_AT_MOST and (waiting := take_message(message_class, True)) is not None:
             taken += 1
-            received_ms = info['received_timestamp'] // 1_000_000 or _now_ms()
+            received_ms = waiting[1]['received_timestamp'] // 1_000_000 or _now_ms()
             try:
-                take(data, received_ms)
+                map_message(waiting[0], received_ms)
             except Exception as error:
                 self._note_unreadable(topic, error)
-        topic.polled(now, taken)
+        # Look again when the next message is due: often where much comes, seldom where little.
+        topic.poll_at = now + min((now - topic.heard_at) / max(taken, 1), LONGEST_POLL_S)
         if not taken:
             return
-        topic.last_received_ms = received_ms
         if not topic.messages:
             topic.tell(RuleState.OK, f'data flows ({topic.type})')
+        topic.heard_at = now
+        topic.last_received_ms = received_ms
         topic.messages += taken
-        self._counters.add('messages', taken)
+        self._taken += taken
 
     def _guarded(self, topic: RuleIntake, step: Callable[..., None], *arguments: Any) -> None:
         try:
@@ -314,16 +318,6 @@ def resolve_pattern(node: Node, text: str) -> str:
     if text.startswith('~/'):
         return f'{node.get_fully_qualified_name()}{text[1:]}'
     return f'{node.get_namespace().rstrip("/")}/{text}'
-
-
-def _waiting(subscription: Subscription[Any], message_class: Any) -> Iterator[tuple[bytes, Any]]:
-    """Take what waits. The only place that needs rclpy's inside: `handle.take_message`."""
-    take = subscription.handle.take_message
-    for _ in range(TAKE_AT_MOST):
-        taken = take(message_class, True)
-        if taken is None:
-            return
-        yield taken
 
 
 def _now_ms() -> int:
