@@ -1,0 +1,164 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`plexus-bridge check` and `init` as users call them, without ROS: what they print and return."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cdr import write_cdr
+import pytest
+from rosbags.rosbag2 import Writer
+from rosbags.typesys import get_typestore
+from rosbags.typesys import Stores
+
+from plexus_bridge.authoring.source import BagSource
+from plexus_bridge.authoring.source import Definitions
+from plexus_bridge.bags import Bag
+from plexus_bridge.config.map import load_map
+from plexus_bridge.nodes import check
+from plexus_bridge.nodes import init
+
+BEGIN_NS = 1_790_000_000_000_000_000
+TYPES = {
+    '/imu/data': ('sensor_msgs/msg/Imu', 100, {'angular_velocity': {'z': 0.5}}),
+    '/battery': ('sensor_msgs/msg/BatteryState', 2, {'voltage': 24.5}),
+    '/camera/image_raw': ('sensor_msgs/msg/Image', 5, {}),
+    '/rosout': ('rcl_interfaces/msg/Log', 3, {}),
+    '/tf': ('tf2_msgs/msg/TFMessage', 3, {}),
+    '/mission': ('std_msgs/msg/Header', 1, {}),
+    '/plan': ('nav_msgs/msg/MapMetaData', 1, {'width': 7}),
+    '/joy_feedback': ('sensor_msgs/msg/JoyFeedback', 1, {'intensity': 0.5}),
+}
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory) -> Path:
+    """A recording of one second with topics of every sort."""
+    path = tmp_path_factory.mktemp('bags') / 'drive'
+    store = get_typestore(Stores.LATEST)
+    definitions = Definitions({})
+    with Writer(path, version=9) as writer:
+        for topic, (kind, count, values) in TYPES.items():
+            connection = writer.add_connection(topic, kind, typestore=store)
+            for index in range(count):
+                writer.write(connection, BEGIN_NS + index * 10_000_000,
+                             write_cdr(definitions.layout(kind), values))
+    return path
+
+
+@pytest.fixture
+def call(capsys):
+    """Call a command's module; return its exit code, output and errors."""
+    def run(module, *arguments: str) -> tuple[int, str, str]:
+        parser = argparse.ArgumentParser()
+        module.add_arguments(parser)
+        code = module.run(parser.parse_args(arguments))
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return run
+
+
+@pytest.fixture
+def robot_map(tmp_path):
+    def write(rules: str) -> str:
+        file = tmp_path / 'robot.yaml'
+        file.write_text(f'version: 1\nmetrics:\n{rules}')
+        return str(file)
+
+    return write
+
+
+def test_a_right_map_is_called_right(call, robot_map):
+    code, out, err = call(check, robot_map('  - topic: /imu/data\n'))
+    assert (code, err) == (0, '')
+    assert '1 rule, no problem found' in out
+
+
+def test_a_wrong_map_is_told_with_line_and_column(call, robot_map):
+    code, out, err = call(check, robot_map('  - topc: /imu/data\n'))
+    assert (code, out) == (78, '')
+    assert "robot.yaml:3:5: metrics[0].topc: unknown key 'topc'; did you mean 'topic'?" in err
+    assert "robot.yaml:3:5: metrics[0]: 'topic' is missing" in err
+
+
+def test_a_dry_run_tells_what_comes_out_and_what_it_costs(call, robot_map, bag):
+    code, out, err = call(check, '--bag', str(bag), robot_map(
+        '  - topic: /imu/data\n    sampling: {mode: every}\n'
+        '    fields: [{path: angular_velocity.z, metric: turn}]\n'
+        '  - topic: /battery\n    sampling: {mode: every}\n'
+        '    fields: [{path: voltage, metric: volts}, {path: charge, metric: never}]\n'
+        '  - topic: /batery\n'
+        '  - topic: /mission\n    fields: [{path: stamp.sec, metric: sec}]\n'))
+    lines = [line.split() for line in out.splitlines()]
+    assert (code, err) == (0, '')
+    assert ['metrics[0]', '/imu/data', 'sensor_msgs/msg/Imu', '100', '100'] in lines
+    # One second: 100 points of {"class":"metric","metric":"turn","value":0.5,"timestamp":…},
+    turn = next(line for line in lines if line[:1] == ['turn'])
+    assert turn[1] == '100'
+    assert float(turn[2]) == pytest.approx(101, abs=2)
+    assert float(turn[3]) == pytest.approx(101 * 74, rel=0.03)
+    assert ['4', 'in', 'all'] in [line[:3] for line in lines]
+    assert 'metrics[2] (/batery) gives nothing: no such topic in' in out
+    assert 'did you mean /battery?' in out
+
+
+def test_paths_that_the_recordings_types_do_not_have_are_told(call, robot_map, bag):
+    code, _, err = call(check, '--bag', str(bag), robot_map(
+        '  - topic: /battery\n    fields: [{path: voltag, metric: volts}]\n'))
+    assert code == 78
+    assert ("robot.yaml:3:5: metrics[0]: /battery: path voltag: sensor_msgs/msg/BatteryState has "
+            "no field 'voltag'; did you mean 'voltage'?") in err
+
+
+def test_a_recording_that_is_not_there_is_told(call, robot_map):
+    code, _, err = call(check, '--bag', 'nowhere', robot_map('  - topic: /a\n'))
+    assert code == 1
+    assert 'nowhere: there is no such file or folder' in err
+
+
+def test_a_proposed_map_is_right_and_chooses_sensibly(call, bag, tmp_path):
+    file = tmp_path / 'new.yaml'
+    code, out, err = call(init, '--bag', str(bag), '--source-id', 'husky-01', '-o', str(file))
+    assert (code, err) == (0, '')
+    assert f'now: plexus-bridge check {file}' in out
+    robot_map = load_map(file)
+    rules = {rule.topic: rule for rule in robot_map.metrics}
+    assert robot_map.source_id == 'husky-01'
+    assert set(rules) == {'/battery', '/imu/data', '/joy_feedback', '/mission', '/plan'}
+    assert (rules['/imu/data'].sampling.mode, rules['/imu/data'].sampling.rate_hz) == ('latest', 10)
+    assert rules['/battery'].sampling.mode == 'every'
+    assert [str(field.path) for field in rules['/joy_feedback'].fields] == [
+        'type', 'id', 'intensity']
+    text = file.read_text()
+    assert '#   - {topic: /camera/image_raw, camera_id: camera}' in text
+    assert '#   - topic: /rosout' in text
+    assert '/tf' not in text
+    code, out, err = call(check, '--bag', str(bag), str(file))
+    assert (code, err) == (0, '')
+    assert 'gives nothing' not in out
+
+
+def test_a_proposed_map_never_overwrites(call, bag, tmp_path):
+    file = tmp_path / 'mine.yaml'
+    file.write_text('precious')
+    code, _, err = call(init, '--bag', str(bag), '-o', str(file))
+    assert code == 1
+    assert 'is there already' in err
+    assert file.read_text() == 'precious'
+
+
+def test_a_wrong_source_id_is_refused(call, bag):
+    code, _, err = call(init, '--bag', str(bag), '--source-id', 'My Robot')
+    assert code == 1
+    assert "source_id: saw 'My Robot'" in err
+
+
+def test_a_recordings_own_definitions_are_used(bag):
+    with Bag(bag) as opened:
+        source = BagSource(opened)
+        assert source.layout('sensor_msgs/msg/Imu') == Definitions({}).layout('sensor_msgs/msg/Imu')
+        assert source.topics['/imu/data'].count == 100
+        assert source.seconds == pytest.approx(0.99)
