@@ -131,7 +131,8 @@ class ScanSensor:
     """sensor_msgs/LaserScan: all round; beyond its reach it reads +inf (REP-117)."""
 
     def __init__(self, frame: str, rate_hz: float):
-        self._angles = np.linspace(-math.pi, math.pi, _BEAMS, endpoint=False)
+        self._angles = np.linspace(
+            -math.pi, math.pi, _BEAMS, endpoint=False, dtype=np.float64)
         self._message = message = LaserScan()
         message.header.frame_id = frame
         message.angle_min = -math.pi
