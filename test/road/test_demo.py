@@ -40,6 +40,19 @@ def process_of(home: str, program: str) -> int:
     return next(pid for pid, line in running(home).items() if program in line)
 
 
+def profiles(pid: int) -> list[str]:
+    """Return which settings of Fast DDS a process was given, without their folder."""
+    variables = Path(f'/proc/{pid}/environ').read_text().split('\0')
+    return [re.sub(r'=.*/', '=', each) for each in variables if '_PROFILES_FILE=' in each]
+
+
+def resident_mb(pid: int) -> float:
+    status = Path(f'/proc/{pid}/status').read_text()
+    found = re.search(r'VmRSS:\s*(\d+) kB', status)
+    assert found is not None, status
+    return int(found[1]) / 1000
+
+
 @pytest.mark.road
 def test_it_runs_for_the_time_asked_for_and_leaves_nothing(
         start: Any, ros_environment: dict[str, str]) -> None:
@@ -81,6 +94,20 @@ def test_its_curl_line_works_and_ctrl_c_ends_all_of_it(
     assert demo.stop(signal.SIGINT) == 0, demo.output
     assert running(home) == {}
     assert 'Traceback' not in demo.output
+
+
+@pytest.mark.road
+def test_only_the_robot_has_the_memory_for_images(
+        start: Any, ros_environment: dict[str, str], wait_until: Any) -> None:
+    home = ros_environment['PLEXUS_HOME']
+    demo = start_demo(start, free_port())
+    wait_until(lambda: 'API key' in demo.output, 'first data come', 60.0)
+    robot, bridge = (process_of(home, program) for program in PROGRAMS[1:])
+    assert profiles(robot) == ['FASTDDS_DEFAULT_PROFILES_FILE=fastdds.xml']
+    assert profiles(bridge) == ['FASTDDS_DEFAULT_PROFILES_FILE=fastdds_bridge.xml']
+    wait_until(lambda: 'points stored' in demo.output, 'it reports')
+    assert resident_mb(bridge) < 120.0
+    assert 'deprecated' not in demo.output
 
 
 @pytest.mark.road

@@ -11,6 +11,11 @@ from gateway_client import GatewayClient
 import pytest
 from rosbags.highlevel import AnyReader
 
+from plexus_bridge.authoring.dry_run import dry_run
+from plexus_bridge.authoring.source import BagSource
+from plexus_bridge.bags import Bag
+from plexus_bridge.config.map import load_map
+
 HUSKY = Path(__file__).parents[2].parent / 'shared' / 'data' / 'husky'
 WANTED = {
     '/imu/data': ('imu.acceleration', lambda message: message.linear_acceleration.x),
@@ -31,7 +36,19 @@ metrics:
   - topic: /husky_velocity_controller/odom
     type: nav_msgs/msg/Odometry
     sampling: {{mode: every}}
-    fields: [{{path: twist.twist.linear.x, metric: speed}}]
+    fields:
+      - {{path: twist.twist.linear.x, metric: speed}}
+      - {{path: twist.twist.linear, metric: changes, as: norm, deadband: 0.05, resend_s: 5}}
+      - path: pose.pose.orientation
+        metric: heading
+        as: [yaw, degrees]
+        unit: deg
+        sampling: {{mode: window, window_s: 10, stats: [mean, std, min, count]}}
+  - topic: /imu/*
+    sampling: {{mode: every}}
+  - topic: /fix
+    sampling: {{mode: every}}
+    fields: [{{path: status.status, metric: gps.status, values: {{-1: NONE, 0: FIX}}}}]
 '''
 
 
@@ -48,9 +65,20 @@ def recorded() -> dict[str, list[tuple[int, float]]]:
     return samples
 
 
+def dry_run_metrics(robot_map: Path) -> dict[str, list[tuple[int, float]]]:
+    """Return what a dry run on the recording gives: (stamp, value) by metric."""
+    points: dict[str, list[tuple[int, float]]] = {}
+    with Bag(HUSKY) as bag:
+        dry_run(load_map(robot_map), BagSource(bag), lambda point: points.setdefault(
+            f'{point["class"]} {point["metric"]}', []).append(
+                (point['timestamp'], point['value'])))
+    return points
+
+
 @pytest.mark.road
 @pytest.mark.skipif(not HUSKY.is_dir(), reason=f'the recording {HUSKY} is not on this machine')
-def test_every_sample_of_a_real_recording_is_stored(start, tmp_path, ros_environment, wait_until):
+def test_every_sample_of_a_real_recording_is_stored_and_as_the_dry_run_says(
+        start, tmp_path, ros_environment, wait_until):
     port = free_port()
     gateway = GatewayClient(port, Path(ros_environment['PLEXUS_HOME']))
     start('plexus_bridge.gateway.serve', '--port', str(port))
@@ -67,3 +95,12 @@ def test_every_sample_of_a_real_recording_is_stored(start, tmp_path, ros_environ
         stored = gateway.series('husky-01', metric, first, last + 1)
         assert len(stored) == len(samples), f'{metric}\n{bridge.output}'
         assert stored == sorted(samples), metric
+    expected = dry_run_metrics(robot_map)
+    assert len(expected) == 3 + 1 + 4 + 9 + 1
+    for name, samples in expected.items():
+        kind, metric = name.split()
+        stored = gateway.series('husky-01', metric, min(samples)[0], max(samples)[0] + 1) \
+            if kind == 'metric' else [
+                (event['timestamp_ms'], event['value'])
+                for event in gateway.get('/v1/sources/husky-01/events', tail=100, name=metric)]
+        assert stored == sorted(samples), f'{name}: live and dry run differ'

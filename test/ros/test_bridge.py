@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 import subprocess
 import sys
+import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -21,6 +22,8 @@ from sensor_msgs.msg import BatteryState
 from sensor_msgs.msg import Temperature
 
 from plexus_msgs.msg import BridgeStatus
+from plexus_msgs.msg import Metric
+from plexus_msgs.msg import MetricArray
 from plexus_msgs.msg import RuleStatus
 
 RELIABLE = QoSProfile(depth=10)
@@ -166,6 +169,39 @@ def test_status_and_diagnostics_tell_how_it_goes(road, graph):
     assert diagnostics[-1].status[0].name == 'plexus_bridge: link'
     assert diagnostics[-1].status[0].hardware_id == 'robot-1'
     assert it.bridge.stop() == 0, it.bridge.output
+
+
+def test_topics_that_fit_a_pattern_are_found_when_they_come(road, graph):
+    it = road('  - topic: /robots/{robot}/t\n    tags: {robot: "{robot}"}\n'
+              '    fields: [{path: temperature, metric: "{robot}.t"}]\n')
+    waiting = it.until_state(RuleStatus.STATE_NO_PUBLISHER)
+    assert (waiting.pattern, waiting.topic) == ('/robots/{robot}/t', '')
+    for robot, value in (('r1', 1.5), ('r2', 2.5)):
+        publisher = graph.node.create_publisher(Temperature, f'/robots/{robot}/t', RELIABLE)
+        it.publish_until(publisher, Temperature(temperature=value), f'{robot}.t', value)
+    graph.spin_until(lambda: len(it.status[-1].rules) == 2, 'a status for each topic')
+    assert [rule.topic for rule in it.status[-1].rules] == ['/robots/r1/t', '/robots/r2/t']
+
+
+def test_with_simulated_time_points_carry_real_time_and_say_so(road, graph):
+    it = road('  - {topic: /t, fields: [{path: temperature, metric: t}]}\n',
+              '-p', 'use_sim_time:=true')
+    publisher = graph.node.create_publisher(Temperature, '/t', RELIABLE)
+    message = Temperature(temperature=1.5)
+    message.header.stamp.sec = 1_700_000_000  # plausible, but a simulator's
+    before = time.time_ns() // 1_000_000
+    it.publish_until(publisher, message, 't', 1.5)
+    stamps = [stamp for stamp, _ in it.gateway.series('robot-1', 't', before, before + 60_000)]
+    assert stamps
+    assert all(before <= stamp <= time.time_ns() // 1_000_000 for stamp in stamps)
+    assert it.gateway.series('robot-1', 't', 1_699_999_999_000, 1_700_000_001_000) == []
+
+
+def test_metric_arrays_need_no_fields(road, graph):
+    it = road('  - {topic: /arm/metrics}\n')
+    publisher = graph.node.create_publisher(MetricArray, '/arm/metrics', RELIABLE)
+    it.publish_until(publisher, MetricArray(metrics=[Metric(name='arm.load', value=0.25)]),
+                     'arm.load', 0.25)
 
 
 def test_every_state_of_a_rule_has_its_name_in_the_message():
