@@ -27,14 +27,11 @@ from launch_ros.substitutions import ExecutableInPackage
 from launch import Action
 from launch import LaunchContext
 from launch import LaunchDescription
+from plexus_bridge.fast_dds import profile_environment
 
 YES_OR_NO = ['true', 'false']
 LOCAL_GATEWAY_URL = 'http://127.0.0.1:8787'
 RESPAWN_DELAY_S = 2.0
-
-# Where Fast DDS takes its settings from, by its major version. Version 3 warns of the older name.
-PROFILE_VARIABLES = {2: 'FASTRTPS_DEFAULT_PROFILES_FILE', 3: 'FASTDDS_DEFAULT_PROFILES_FILE'}
-WITH_FAST_DDS_2 = ('humble', 'iron', 'jazzy')
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -105,18 +102,11 @@ def bridge_node(context: LaunchContext) -> Node:
     # Told to be text, because launch would make a number of a source_id such as 007.
     parameters = {
         name: ParameterValue(text, value_type=str) for name, text in texts.items() if text}
+    share = Path(get_package_share_directory('plexus_bridge'))
     return Node(
         package='plexus_bridge', executable='bridge', name='plexus_bridge',
         namespace=given('namespace'), output='screen',
         parameters=[{**parameters, 'use_sim_time': given('use_sim_time') == 'true'}],
-        ros_arguments=['--log-level', given('log_level')], additional_env=fast_dds_profile(),
+        ros_arguments=['--log-level', given('log_level')],
+        additional_env=profile_environment(os.environ, share / 'config' / 'fastdds_bridge.xml'),
         respawn=given('respawn') == 'true', respawn_delay=RESPAWN_DELAY_S)
-
-
-def fast_dds_profile() -> dict[str, str]:
-    """Choose our settings of Fast DDS, unless the user has chosen some."""
-    if any(name in os.environ for name in PROFILE_VARIABLES.values()):
-        return {}
-    variable = PROFILE_VARIABLES[2 if os.environ.get('ROS_DISTRO') in WITH_FAST_DDS_2 else 3]
-    share = Path(get_package_share_directory('plexus_bridge'))
-    return {variable: str(share / 'config' / 'fastdds.xml')}

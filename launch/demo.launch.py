@@ -17,19 +17,15 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
+from plexus_bridge.fast_dds import profile_environment
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe what is started."""
     share = Path(get_package_share_directory('plexus_bridge'))
-    profile = str(share / 'config' / 'fastdds.xml')
-    # The same settings as the bridge has; see there for the two names of the variable.
-    old, new = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
-    variable = old if os.environ.get('ROS_DISTRO') in ('humble', 'iron', 'jazzy') else new
-    chosen = old in os.environ or new in os.environ
     robot = Node(
         package='plexus_bridge', executable='simulated_robot', output='screen',
-        additional_env={} if chosen else {variable: profile})
+        additional_env=profile_environment(os.environ, share / 'config' / 'fastdds.xml'))
     bridge = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(share / 'launch' / 'bridge.launch.py')),
         launch_arguments={

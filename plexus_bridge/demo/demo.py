@@ -14,6 +14,7 @@ import time
 from plexus_bridge.config.credentials import state_folder
 from plexus_bridge.demo.children import Children
 from plexus_bridge.demo.readings import GatewayReader
+from plexus_bridge.fast_dds import profile_environment
 from plexus_bridge.share import shared_file
 from plexus_bridge.stopping import StopRequest
 
@@ -22,8 +23,6 @@ START_S = 60.0
 REPORT_EVERY_S = 3.0
 _SHOWN = (('battery.percent', '{:.1f} %'), ('speed', '{:.2f} m/s'), ('yaw_rate', '{:+.2f} rad/s'),
           ('scan.ahead', '{:.2f} m'))
-# Fast DDS 3 and 2 take their settings from different variables.
-_PROFILES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 _DISCOVERY = ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_STATIC_PEERS', 'ROS_LOCALHOST_ONLY')
 
 
@@ -58,18 +57,24 @@ class Demo:
         cli = ('-m', 'plexus_bridge.cli')
         print(f'starting: gateway at {self._reader.url}, simulated robot, bridge', flush=True)
         children.start('gateway', (*cli, 'gateway', '--port', str(self._port)), self._environment)
-        children.start(
-            'simulated robot', ('-m', 'plexus_bridge.nodes.simulated_robot'), self._environment)
+        children.start('simulated robot', ('-m', 'plexus_bridge.nodes.simulated_robot'),
+                       self._with_profile('fastdds.xml'))
         if not self._wait(children, stop, lambda: self._reader.get('/v1/gateway') is not None,
                           'the gateway does not answer'):
             return False
         # A key for another gateway may be set or configured, and would win over this one's.
-        environment = {**self._environment, 'PLEXUS_API_KEY': self._reader.key}
+        environment = {
+            **self._with_profile('fastdds_bridge.xml'), 'PLEXUS_API_KEY': self._reader.key}
         children.start('bridge', (
             *cli, 'run', str(shared_file('config/demo.yaml')),
             '--gateway-url', self._reader.url, '--source-id', SOURCE_ID), environment)
         return self._wait(children, stop, lambda: self._reader.latest(SOURCE_ID),
                           f'no data of {SOURCE_ID} reach the gateway')
+
+    def _with_profile(self, name: str) -> dict[str, str]:
+        """Return the children's environment with some settings of Fast DDS."""
+        profile = shared_file(f'config/{name}')
+        return {**self._environment, **profile_environment(self._environment, profile)}
 
     def _wait(self, children: Children, stop: StopRequest, condition: Callable[[], object],
               what: str) -> bool:
@@ -127,8 +132,7 @@ def demo_environment(environment: Mapping[str, str], port: int) -> dict[str, str
     """
     Return the environment of the children: what the user set stays.
 
-    Else the graph stays on this machine, in a domain of its own for each port, and Fast DDS has
-    the settings that images need.
+    Else the graph stays on this machine, in a domain of its own for each port.
     """
     chosen = dict(environment)
     chosen.setdefault('PYTHONUNBUFFERED', '1')
@@ -138,8 +142,6 @@ def demo_environment(environment: Mapping[str, str], port: int) -> dict[str, str
             chosen['ROS_LOCALHOST_ONLY'] = '1'
         else:
             chosen['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    if not any(name in environment for name in _PROFILES):
-        chosen.update(dict.fromkeys(_PROFILES, str(shared_file('config/fastdds.xml'))))
     return chosen
 
 

@@ -106,7 +106,7 @@ def test_fast_dds_gets_our_settings_unless_the_user_has_some(
     else:
         monkeypatch.delenv('ROS_DISTRO', raising=False)
     node, context = bridge_node(config_file='/map.yaml')
-    expected = prefix / 'share' / 'plexus_bridge' / 'config' / 'fastdds.xml'
+    expected = prefix / 'share' / 'plexus_bridge' / 'config' / 'fastdds_bridge.xml'
     assert environment(node, context) == {variable: str(expected)}
     assert expected.exists()
     monkeypatch.setenv(variable, '/of/the/user.xml')
@@ -135,6 +135,24 @@ def test_the_demo_includes_the_bridge_with_its_map():
     arguments = {each.name: each for each in described('demo.launch.py').get_launch_arguments()}
     default = ''.join(part.text for part in arguments['config_file'].default_value)
     assert Path(default).exists(), default
+
+
+@needs_launch
+@pytest.mark.usefixtures('in_prefix')
+def test_the_simulated_robot_gets_the_settings_for_images(monkeypatch, prefix):
+    from launch_ros.actions import Node
+
+    from launch import LaunchContext
+
+    def added() -> dict[str, str]:
+        [robot] = [each for each in described('demo.launch.py').entities if isinstance(each, Node)]
+        return environment(robot, LaunchContext())
+
+    monkeypatch.setenv('ROS_DISTRO', 'jazzy')
+    expected = prefix / 'share' / 'plexus_bridge' / 'config' / 'fastdds.xml'
+    assert added() == {'FASTRTPS_DEFAULT_PROFILES_FILE': str(expected)}
+    monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', '/of/the/user.xml')
+    assert added() == {}
 
 
 @needs_launch_testing
