@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import math
+import os
+from pathlib import Path
 import signal
 import time
 from typing import Any
@@ -15,6 +17,7 @@ from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
 from rcl_interfaces.msg import Log
+from rclpy.qos import qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState
 from sensor_msgs.msg import Image
@@ -25,6 +28,9 @@ from sensor_msgs.msg import NavSatFix
 from std_srvs.srv import SetBool
 from std_srvs.srv import Trigger
 
+from plexus_bridge.fast_dds import profile_environment
+
+CONFIG = Path(__file__).parents[2] / 'config'
 MODULE = 'plexus_bridge.nodes.simulated_robot'
 RATES = {'imu/data': (Imu, 50), 'odom': (Odometry, 20), 'joint_states': (JointState, 20),
          'scan': (LaserScan, 10), 'camera/image_raw': (Image, 10),
@@ -127,6 +133,19 @@ def test_everything_follows_cmd_vel_and_it_stops_by_itself(graph: Any, start: An
     # 0.5 s without a command, 0.5 s to brake from 0.5 m/s at 1 m/s².
     assert stamp(odometry[-1]) - last_command == pytest.approx(1.0, abs=0.3)
     assert 'mode: waiting for commands' in robot.output
+
+
+@pytest.mark.parametrize(('width', 'height'), [(640, 480), (1920, 1080)])
+def test_with_our_settings_of_fast_dds_images_reach_who_has_none(
+        graph: Any, start: Any, width: int, height: int) -> None:
+    images = graph.collect(Image, '/camera/image_raw', qos_profile_sensor_data, raw=True)
+    start(MODULE, *parameters(image_width=width, image_height=height, camera_rate_hz=5.0),
+          **profile_environment(os.environ, CONFIG / 'fastdds.xml'))
+    graph.spin_until(lambda: images, 'a first image')
+    first = len(images)
+    graph.spin_for(3.0)
+    assert len(images) - first >= 10
+    assert all(len(image) > width * height * 3 for image in images)
 
 
 def test_it_lives_in_a_namespace_and_takes_stamped_commands(graph: Any, start: Any) -> None:
