@@ -49,6 +49,8 @@ class Library(NamedTuple):
 
     package: str
     extra: str | None
+    # Set where the package of Debian 12 and Ubuntu 24.04 is older than setup.py asks for.
+    at_least: str = ''
 
 
 # By top-level import. No extra: the library belongs to every installation.
@@ -56,16 +58,16 @@ LIBRARIES = {
     'can': Library('python3-can', 'hardware'),
     'cantools': Library('', 'hardware'),
     'cv2': Library('python3-opencv', 'images'),
-    'fastapi': Library('python3-fastapi', 'gateway'),
+    'fastapi': Library('python3-fastapi', 'gateway', '0.110'),
     'jsonschema': Library('python3-jsonschema', None),
     'numpy': Library('python3-numpy', None),
     'paho': Library('python3-paho-mqtt', 'hardware'),
     'requests': Library('python3-requests', None),
     'rosbags': Library('', 'bags'),
     'smbus2': Library('python3-smbus2', 'hardware'),
-    'uvicorn': Library('python3-uvicorn', 'gateway'),
+    'uvicorn': Library('python3-uvicorn', 'gateway', '0.46'),
     'websocket': Library('python3-websocket', None),
-    'websockets': Library('python3-websockets', 'gateway'),
+    'websockets': Library('python3-websockets', 'gateway', '12'),
     'yaml': Library('python3-yaml', None),
 }
 
@@ -87,12 +89,21 @@ def missing_import_message(command: str, error: ImportError) -> str | None:
                 '(. /opt/ros/DISTRO/setup.bash), or call `make env` and use '
                 '.venv/bin/plexus-bridge.')
     if name in LIBRARIES:
-        package, extra = LIBRARIES[name]
-        by_pip = f"pip install '.[{extra}]'" if extra else 'pip install .'
         return (f"'{command}' needs the Python library {name} ({error}). "
-                + (f'Call: apt install {package} -- or, ' if package else 'Call, ')
-                + f'in the source folder of plexus_bridge: {by_pip}')
+                + where_from(LIBRARIES[name]))
     return None
+
+
+def where_from(library: Library) -> str:
+    """Say how to install a library."""
+    by_pip = ('in the source folder of plexus_bridge: '
+              + (f"pip install '.[{library.extra}]'" if library.extra else 'pip install .'))
+    if not library.package:
+        return f'Call, {by_pip}'
+    if library.at_least:
+        return (f'Call, {by_pip} -- or install {library.package} by apt, if it is '
+                f'{library.at_least} or newer there: Debian 12 and Ubuntu 24.04 are too old')
+    return f'Call: apt install {library.package} -- or, {by_pip}'
 
 
 def parser_for(argv: Sequence[str]) -> argparse.ArgumentParser:

@@ -55,7 +55,10 @@ def test_help_names_every_command(capsys):
 
 
 @pytest.mark.parametrize(('missing', 'expected'), [
-    ('fastapi', ["'greet' needs", 'apt install python3-fastapi', "pip install '.[gateway]'"]),
+    ('cv2', ["'greet' needs", 'Call: apt install python3-opencv', "pip install '.[images]'"]),
+    ('fastapi', ["pip install '.[gateway]'", 'python3-fastapi by apt, if it is 0.110 or newer']),
+    ('uvicorn.protocols.websockets.websockets_sansio_impl',
+     ["pip install '.[gateway]'", '0.46 or newer', 'Debian 12 and Ubuntu 24.04 are too old']),
     ('rosbags.highlevel', ["pip install '.[bags]'"]),
     ('yaml', ['apt install python3-yaml', 'pip install .']),
     ('rclpy', ['needs ROS 2', 'Source ROS 2', 'make env']),

@@ -134,12 +134,12 @@ def test_no_dependency_keeps_the_package_from_being_released():
 
 
 def test_the_command_line_knows_where_each_library_comes_from(setup_arguments):
-    for name, (package, extra) in cli.LIBRARIES.items():
+    for name, (package, extra, at_least) in cli.LIBRARIES.items():
         rosdep, index = LIBRARIES[name]
         assert package == (rosdep or ''), name
         lines = (setup_arguments['extras_require'][extra] if extra
                  else setup_arguments['install_requires'])
-        assert any(line.startswith(index) for line in lines), name
+        assert any(line.startswith(f'{index}>={at_least}') for line in lines), name
 
 
 def test_console_scripts_exist():
