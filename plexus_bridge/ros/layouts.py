@@ -33,7 +33,7 @@ def message_class(type_name: str) -> Any:
     parts = type_name.split('/')
     if len(parts) == 2:
         parts.insert(1, 'msg')
-    if len(parts) != 3:
+    if len(parts) != 3 or not all(part.isidentifier() for part in parts):
         raise MappingError(
             f'type {type_name!r}: expected a name such as "sensor_msgs/msg/Imu"')
     package, kind, name = parts
@@ -45,7 +45,9 @@ def message_class(type_name: str) -> Any:
             f'ros-$ROS_DISTRO-{package.replace("_", "-")} or source the workspace that has it'
         ) from None
     except AttributeError:
-        raise MappingError(f'type {type_name}: package {package} has no {kind} {name}') from None
+        raise MappingError(
+            f'type {type_name}: package {package} has no {kind} {name} here; it is an older or '
+            'newer version than the one that the messages were made with') from None
 
 
 @functools.cache

@@ -10,10 +10,8 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import replace
-import importlib
 import sys
 import time
-from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -27,6 +25,8 @@ from rosgraph_msgs.msg import Clock
 from plexus_bridge.bags import Bag
 from plexus_bridge.bags import BagMessage
 from plexus_bridge.bags import BagTopic
+from plexus_bridge.errors import MappingError
+from plexus_bridge.ros.layouts import message_class
 from plexus_bridge.stopping import StopRequest
 
 _DEPTH = 1000
@@ -39,27 +39,6 @@ _STALL_S = 10.0
 # A publisher knows when it has matched a subscriber, not when the subscriber has matched it.
 _SETTLE_S = 0.2
 _CLOCK_NS = 10_000_000
-
-
-class UnknownTypeError(Exception):
-    """A message type is not installed here; the text names what is missing."""
-
-
-def message_class(name: str) -> type[Any]:
-    """Return the class of a type such as sensor_msgs/msg/Imu, or raise UnknownTypeError."""
-    package, _, rest = name.partition('/')
-    try:
-        module = importlib.import_module(f'{package}.msg')
-        found: type[Any] = getattr(module, rest.rpartition('/')[2])
-    except ImportError:
-        raise UnknownTypeError(
-            f'the type {name} is not known here: install or source the package {package}'
-            ) from None
-    except AttributeError:
-        raise UnknownTypeError(
-            f'the package {package} has no type {rest.rpartition("/")[2]} here: '
-            'it is older or newer than the recording') from None
-    return found
 
 
 def offer_like(topic: BagTopic) -> QoSProfile:
@@ -148,7 +127,7 @@ class Playback:
         try:
             kind = message_class(topic.type)
             publisher = self._node.create_publisher(kind, topic.name, offer_like(topic))
-        except UnknownTypeError as error:
+        except MappingError as error:
             self.skipped[topic.name] = str(error)
         except Exception as error:
             # A name that ROS 2 does not allow, a type whose library does not load.

@@ -189,7 +189,8 @@ def test_a_type_that_is_not_known_is_named_and_the_rest_is_played(
     graph.spin_until(lambda: got, 'the rest is played')
     assert play.wait() == 0
     assert play.output.count('moon_msgs/msg/Rover') == 1
-    assert 'install or source the package moon_msgs' in play.output
+    assert '/rover is skipped: type moon_msgs/msg/Rover: package moon_msgs is not installed here' \
+        in play.output
 
     play = start(MODULE, str(write_bag(tmp_path / 'only', {'/rover': rover})))
     assert play.wait() == 1
