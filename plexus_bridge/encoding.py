@@ -15,7 +15,10 @@ def _reject_constant(name: str) -> Any:
 
 def standard_dumps(value: Any) -> bytes:
     """Return compact UTF-8 JSON by the standard library; ValueError or TypeError if impossible."""
-    text = json.dumps(value, separators=(',', ':'), ensure_ascii=False, allow_nan=False)
+    try:
+        text = json.dumps(value, separators=(',', ':'), ensure_ascii=False, allow_nan=False)
+    except RecursionError:
+        raise ValueError('nested too deeply') from None
     return text.encode()
 
 

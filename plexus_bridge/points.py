@@ -38,6 +38,13 @@ FIRST_MILLISECOND_STAMP = 1_000_000_000_000
 # JavaScript's last day; what lies beyond is an error of the sender, not a date.
 LAST_MILLISECOND_STAMP = 8_640_000_000_000_000
 
+# A float can hold every integer up to here; larger ones are looked at one by one.
+_SURELY_A_FLOAT = 2**1023
+# What JSON libraries write and read as an integer.
+_INTEGERS = range(-2**63, 2**64)
+# Texts that are no longer, and ASCII, need no closer look.
+_SHORT = 64
+
 _SOURCE_ID = re.compile(r'[a-z0-9][a-z0-9._-]*')
 _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 
@@ -72,8 +79,12 @@ def check_source_id(source_id: object, *, refuse_uuid: bool = False) -> str:
 
 
 def trim(text: str, max_bytes: int) -> str:
-    """Return a text cut to so many bytes of UTF-8, with "…" at its end where it was cut."""
-    if len(text) * 4 <= max_bytes:
+    """
+    Return a text cut to so many bytes of UTF-8 (3 or more), with "…" at its end where it was cut.
+
+    Half a surrogate pair, which is no character, becomes "?".
+    """
+    if len(text) <= max_bytes and text.isascii():
         return text
     encoded = text.encode(errors='replace')
     if len(encoded) <= max_bytes:
@@ -99,7 +110,8 @@ def milliseconds(stamp: object, now_ms: int) -> int:
     if isinstance(stamp, bool) or not isinstance(stamp, int | float):
         raise PointError('timestamp must be a number')
     if not -LAST_MILLISECOND_STAMP <= stamp <= LAST_MILLISECOND_STAMP:  # catches NaN as well
-        raise PointError(f'timestamp must lie within ±{LAST_MILLISECOND_STAMP} ms, saw {stamp!r}')
+        raise PointError(
+            f'timestamp must lie within ±{LAST_MILLISECOND_STAMP} ms, saw {_shown(stamp)}')
     if stamp <= 0:
         return now_ms
     if stamp < FIRST_MILLISECOND_STAMP:
@@ -122,7 +134,7 @@ def read_point(raw: object, now_ms: int) -> ReceivedPoint:
     elif point_class == 'event':
         check_event_value(value)
     else:
-        raise PointError(f'class must be "metric" or "event", saw {point_class!r}')
+        raise PointError(f'class must be "metric" or "event", saw {_shown(point_class)}')
     stamp = raw.get('timestamp')
     if type(stamp) is not int or not FIRST_MILLISECOND_STAMP <= stamp <= LAST_MILLISECOND_STAMP:
         stamp = milliseconds(stamp, now_ms)
@@ -155,18 +167,50 @@ def check_name(name: object) -> None:
     """Raise PointError unless this can be a metric's or event's name."""
     if type(name) is not str or not name:
         raise PointError('metric must be a non-empty string')
-    if len(name) > 64 and len(name.encode(errors='replace')) > MAX_NAME_BYTES:
-        raise PointError(f'metric must be at most {MAX_NAME_BYTES} bytes')
+    if len(name) > _SHORT or not name.isascii():
+        _check_text(name, 'metric', MAX_NAME_BYTES)
 
 
 def check_metric_value(value: object) -> None:
-    """Raise PointError unless this is a finite number (a boolean is none, section 4.2)."""
+    """Raise PointError unless a float can hold this number (a boolean is none, section 4.2)."""
     kind = type(value)
     if kind is float:
         if not math.isfinite(value):  # type: ignore[arg-type]
             raise PointError(f'value of a metric must be finite, saw {value!r}')
-    elif kind is not int:
+    elif kind is int:
+        if not -_SURELY_A_FLOAT <= value <= _SURELY_A_FLOAT:  # type: ignore[operator]
+            _check_reach(value)  # type: ignore[arg-type]
+    else:
         raise PointError(f'value of a metric must be a number, saw {kind.__name__}')
+
+
+def _check_reach(number: int) -> None:
+    try:
+        float(number)
+    except OverflowError:
+        raise PointError(
+            'value of a metric must be finite as a float (at most 1.8e308), '
+            f'saw {_shown(number)}') from None
+
+
+def _shown(value: object) -> str:
+    """Return what a message shows of a value: never much, and without half surrogate pairs."""
+    if isinstance(value, int) and value not in _INTEGERS:
+        return f'an integer of {value.bit_length()} bits'  # Python may refuse to write it
+    if isinstance(value, str):
+        return repr(value[:_SHORT])
+    return repr(value) if isinstance(value, int | float) else type(value).__name__
+
+
+def _check_text(text: str, what: str, max_bytes: int) -> None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise PointError(
+            f'{what} must be Unicode text, saw half a surrogate pair at character {error.start} '
+            f'of {_shown(text)}') from None
+    if size > max_bytes:
+        raise PointError(f'{what} must be at most {max_bytes} bytes, saw {size}')
 
 
 def check_event_value(value: object) -> None:
@@ -174,21 +218,29 @@ def check_event_value(value: object) -> None:
     if value is None:
         raise PointError('value must not be null')
     if isinstance(value, str):
-        if len(value.encode(errors='replace')) > MAX_EVENT_TEXT_BYTES:
-            raise PointError(f'value of an event must be at most {MAX_EVENT_TEXT_BYTES} bytes')
+        _check_text(value, 'value of an event', MAX_EVENT_TEXT_BYTES)
     elif isinstance(value, dict | list):
-        try:
-            size = len(encoding.dumps(value))
-        except (TypeError, ValueError) as error:
-            raise PointError(f'value cannot be written as JSON: {error}') from None
-        if size > MAX_EVENT_JSON_BYTES:
-            raise PointError(
-                f'value of an event must be at most {MAX_EVENT_JSON_BYTES} bytes of JSON, '
-                f'saw {size}')
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise PointError(f'value must be finite, saw {value!r}')
-    elif not isinstance(value, bool | int | float):
+        _check_event_json(value)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise PointError(f'value must be finite, saw {value!r}')
+    elif not isinstance(value, int):
         raise PointError(f'value of an event cannot be a {type(value).__name__}')
+    elif value not in _INTEGERS:
+        raise PointError(
+            f'value of an event must fit into 64 bits as an integer, saw {_shown(value)}')
+
+
+def _check_event_json(value: object) -> None:
+    try:
+        # The standard one is for NaN and Inf, of which orjson would silently make null.
+        encoding.standard_dumps(value)
+        size = len(encoding.dumps(value))
+    except (TypeError, ValueError) as error:
+        raise PointError(f'value cannot be written as JSON: {error}') from None
+    if size > MAX_EVENT_JSON_BYTES:
+        raise PointError(
+            f'value of an event must be at most {MAX_EVENT_JSON_BYTES} bytes of JSON, saw {size}')
 
 
 def check_tags(tags: object) -> None:
@@ -199,8 +251,8 @@ def check_tags(tags: object) -> None:
         raise PointError(f'tags must be at most {MAX_TAGS}, saw {len(tags)}')
     for key, value in tags.items():
         if type(key) is not str or type(value) is not str:
-            raise PointError(f'tags[{key!r}] must be a string, saw {type(value).__name__}')
-        if len(key) > 64 and len(key.encode(errors='replace')) > MAX_TAG_BYTES:
-            raise PointError(f'tags: a key must be at most {MAX_TAG_BYTES} bytes')
-        if len(value) > 64 and len(value.encode(errors='replace')) > MAX_TAG_BYTES:
-            raise PointError(f'tags[{key!r}] must be at most {MAX_TAG_BYTES} bytes')
+            raise PointError(f'tags[{_shown(key)}] must be a string, saw {type(value).__name__}')
+        if len(key) > _SHORT or not key.isascii():
+            _check_text(key, 'tags: a key', MAX_TAG_BYTES)
+        if len(value) > _SHORT or not value.isascii():
+            _check_text(value, f'tags[{_shown(key)}]', MAX_TAG_BYTES)

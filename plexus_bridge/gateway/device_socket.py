@@ -21,7 +21,6 @@ from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
 
 from plexus_bridge import encoding
-from plexus_bridge.errors import PointError
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.gateway import wall_ms
@@ -181,8 +180,6 @@ class DeviceSocket:
         error = verdict.exception()
         if error is None:
             self._session.stored(ticket)
-        elif isinstance(error, PointError):
-            self._session.discarded(ticket, 'INVALID_MESSAGE', str(error))
         else:
             self._session.storage_failed(str(error))
         self._undecided -= 1

@@ -145,8 +145,6 @@ async def store_points(gateway: Gateway, body: bytes) -> Response:
     if count:
         try:
             await gateway.store.write(tuple(by_source.items()), received_ms)
-        except PointError as error:
-            raise Refusal(400, str(error)) from None
         except StoreError as error:
             raise Refusal(503, str(error)) from None
     result: dict[str, Any] = {'success': True, 'count': count, 'dropped': 0}

@@ -16,7 +16,6 @@ import sqlite3
 from typing import Any
 
 from plexus_bridge import encoding
-from plexus_bridge.errors import PointError
 from plexus_bridge.points import ReceivedPoint
 
 MAX_CACHED_SERIES = 100_000
@@ -62,7 +61,7 @@ class SeriesTable:
         self._received_ms.clear()
 
     def rows(self, slug: str, points: Iterable[ReceivedPoint], received_ms: int) -> Rows:
-        """Return the rows of one source's points; PointError where a value cannot be stored."""
+        """Return the rows of one source's points, which have been checked (see points.py)."""
         if len(self._received_ms) > MAX_CACHED_SERIES:
             self.forget()
         source = self._source(slug)
@@ -78,13 +77,14 @@ class SeriesTable:
                 if series is None:
                     series = metric_ids[key] = self._series(source, 'metric', metric, tags)
                 if type(value) is int and not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
-                    value = _as_float(value)
+                    # The platform keeps doubles; within 64 bits we keep the integer.
+                    value = float(value)
                 samples += (series, stamp, value)
             else:
                 series = event_ids.get(key)
                 if series is None:
                     series = event_ids[key] = self._series(source, 'event', metric, tags)
-                events += (series, stamp, _event_text(value))
+                events += (series, stamp, encoding.dumps(value).decode())
         self._note_received(source, rows, received_ms)
         return rows
 
@@ -113,15 +113,10 @@ class SeriesTable:
     def _series(
             self, source: _Source, point_class: str, metric: str,
             tags: Mapping[str, str] | None) -> int:
-        try:
-            identity = (source.id, point_class, metric, canonical_tags(tags))
-            self._connection.execute(
-                'INSERT OR IGNORE INTO series (source, class, metric, tags, received_ms) '
-                'VALUES (?, ?, ?, ?, 0)', identity)
-        except (UnicodeEncodeError, TypeError):
-            # Half a surrogate pair passes through JSON escapes, but is no character.
-            raise PointError(
-                f'metric and tags must be Unicode text, saw {metric!r} {tags!r}') from None
+        identity = (source.id, point_class, metric, canonical_tags(tags))
+        self._connection.execute(
+            'INSERT OR IGNORE INTO series (source, class, metric, tags, received_ms) '
+            'VALUES (?, ?, ?, ?, 0)', identity)
         series, received_ms = self._connection.execute(
             'SELECT id, received_ms FROM series '
             'WHERE source = ? AND class = ? AND metric = ? AND tags = ?', identity).fetchone()
@@ -134,18 +129,3 @@ def canonical_tags(tags: Mapping[str, str] | None) -> str:
     if not tags:
         return '{}'
     return encoding.dumps(dict(sorted(tags.items()))).decode()
-
-
-def _as_float(value: int) -> float:
-    # The platform keeps doubles; within 64 bits we keep the integer, beyond it we do as it does.
-    try:
-        return float(value)
-    except OverflowError:
-        raise PointError('value of a metric must be finite, saw an integer beyond 1e308') from None
-
-
-def _event_text(value: Any) -> str:
-    try:
-        return encoding.dumps(value).decode()
-    except (TypeError, ValueError) as error:
-        raise PointError(f'value of an event cannot be written as JSON: {error}') from None

@@ -88,7 +88,7 @@ class Store:
         """
         Store points by source; the future is done when they are safe on the disk.
 
-        It raises PointError if a value cannot be stored ever, StoreError if it cannot be now.
+        It raises StoreError if they cannot be stored now.
         """
         future: asyncio.Future[None] = self._loop.create_future()
         self._queued_points += _count(parts)

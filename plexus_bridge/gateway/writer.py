@@ -20,7 +20,6 @@ import time
 from typing import Any
 
 from plexus_bridge.counters import Counters
-from plexus_bridge.errors import PointError
 from plexus_bridge.gateway.schema import StoreError
 from plexus_bridge.gateway.schema import transaction
 from plexus_bridge.gateway.series import Rows
@@ -50,8 +49,8 @@ class Batch:
     token: Any
 
 
-# What became of a batch: None is stored, PointError refused for good, StoreError not stored.
-Outcome = PointError | StoreError | None
+# What became of a batch: None is stored.
+Outcome = StoreError | None
 Settle = Callable[[list[tuple[Batch, Outcome]]], None]
 
 
@@ -113,12 +112,12 @@ class Writer:
         return group, False
 
     def _write(self, group: list[Batch]) -> None:
-        outcomes: list[tuple[Batch, Outcome]] = []
         rows = Rows()
         try:
             with transaction(self._connection):
                 for batch in group:
-                    outcomes.append((batch, self._resolve(batch, rows)))
+                    for slug, points in batch.parts:
+                        rows.extend(self._series.rows(slug, points, batch.received_ms))
                 before = self._connection.total_changes
                 _insert(self._connection, _INSERT_SAMPLES, rows.samples)
                 _insert(self._connection, _INSERT_EVENTS, rows.events)
@@ -133,17 +132,7 @@ class Writer:
         self._counters.add('points_stored', stored)
         self._counters.add(
             'points_repeated', (len(rows.samples) + len(rows.events)) // 3 - stored)
-        self._settle(outcomes)
-
-    def _resolve(self, batch: Batch, rows: Rows) -> PointError | None:
-        found = Rows()
-        try:
-            for slug, points in batch.parts:
-                found.extend(self._series.rows(slug, points, batch.received_ms))
-        except PointError as error:
-            return error
-        rows.extend(found)
-        return None
+        self._settle([(batch, None) for batch in group])
 
     def _probe(self) -> None:
         try:

@@ -99,7 +99,8 @@ class TestTelemetry:
         assert answers[-4:] == [('telemetry_ack', 100), ('INVALID_MESSAGE', 101),
                                 ('INVALID_JSON', 102), ('telemetry_ack', 103)]
 
-    def test_a_value_that_only_the_store_refuses(self, client: Any, device: Callable[..., Any]):
+    def test_a_name_that_is_no_text_is_refused_and_the_rest_stored(
+            self, client: Any, device: Callable[..., Any]):
         kiln = device('kiln-7')
         kiln.send('{"type":"telemetry","seq":1,"points":[{"metric":"a\\ud800","value":1}]}')
         kiln.telemetry(2, ('t', 1, NOW_MS))

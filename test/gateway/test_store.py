@@ -15,7 +15,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 import pytest
 
-from plexus_bridge.errors import PointError
 from plexus_bridge.gateway import queries
 from plexus_bridge.gateway import store as store_module
 from plexus_bridge.gateway.store import Store
@@ -63,18 +62,6 @@ def test_what_is_written_can_be_read_at_once(tmp_path: Path):
             await store.write(samples(index, first_ms=NOW_MS + index), NOW_MS)
             found = await store.read(queries.raw_samples, 'kiln-7', ['a'], ALWAYS)
             assert found.series['a']['value'][-1] == index
-
-    with_store(tmp_path / 'gateway.db', use)
-
-
-def test_a_value_that_can_never_be_stored_is_told_to_its_sender_alone(tmp_path: Path):
-    async def use(store: Store) -> None:
-        good, bad, last = (store.write(samples(value, first_ms=NOW_MS + index), NOW_MS)
-                           for index, value in enumerate((1, 10**400, 3)))
-        await good
-        with pytest.raises(PointError):
-            await bad
-        await last
 
     with_store(tmp_path / 'gateway.db', use)
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from plexus_bridge.counters import Counters
-from plexus_bridge.errors import PointError
 from plexus_bridge.gateway import queries
 from plexus_bridge.gateway import writer as writer_module
 from plexus_bridge.gateway.schema import open_reader
@@ -24,7 +23,6 @@ from plexus_bridge.gateway.writer import Outcome
 from plexus_bridge.gateway.writer import ROWS_PER_STATEMENT
 from plexus_bridge.gateway.writer import Writer
 from plexus_bridge.points import read_point
-from plexus_bridge.points import ReceivedPoint
 
 NOW_MS = 1_790_000_000_000
 Groups = queue.SimpleQueue[list[tuple[Batch, Outcome]]]
@@ -110,18 +108,6 @@ def test_a_frame_that_comes_again_changes_nothing_and_is_counted(writing: Writin
     assert writing.stored('event') == 2, 'two lines of one millisecond are two events'
     assert writing.counters['points_stored'] == 4
     assert writing.counters['points_repeated'] == 8
-
-
-def test_a_batch_that_cannot_be_stored_harms_no_other(writing: Writing):
-    bad = Batch([('kiln-7', [ReceivedPoint('metric', 'good', 1, NOW_MS, None),
-                             ReceivedPoint('metric', 'bad', 10**400, NOW_MS, None)])], NOW_MS, 2)
-    for each in (batch(1, 1.0), bad, batch(3, 3.0, metric='c')):
-        writing.writer.put(each)
-    writing.writer.start()
-    (_, first), (_, second), (_, third) = writing.next_group()
-    assert (first, third) == (None, None)
-    assert isinstance(second, PointError)
-    assert writing.stored() == 2, 'the good point of a bad batch is not stored either'
 
 
 def test_a_batch_of_several_sources_is_one(writing: Writing):
