@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import threading
 import time
@@ -139,6 +140,10 @@ class Bridge:
     def run(self, stop: StopRequest) -> None:
         """Bridge until told to stop; then deliver what can be delivered within two seconds."""
         self.link.start()
+        # What is there now stays: the collector need not look through it again and again, while
+        # points come and go by the thousand.
+        gc.collect()
+        gc.freeze()
         flush_s = self._map.delivery.flush_ms / 1000
         next_flush = 0.0
         while not stop.wait(POLL_PERIOD_S):
