@@ -16,6 +16,7 @@ from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.rules import MetricRule
+from plexus_bridge.mapping.sinks import PointSink
 from plexus_bridge.mapping.topic import make_mapper
 from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.mapping.topic_pattern import TopicPattern
@@ -105,7 +106,7 @@ def _places(index: int, rule: MetricRule, source: Source
 
 def _mapper(report: RuleReport, captures: Mapping[str, str], source: Source, result: DryRun,
             each: Callable[[Point], None] | None) -> Mapper | None:
-    def sink(point: Point) -> None:
+    def note(point: Point) -> None:
         report.points += 1
         metric = result.metrics.setdefault(point['metric'], MetricReport())
         metric.points += 1
@@ -126,7 +127,7 @@ def _mapper(report: RuleReport, captures: Mapping[str, str], source: Source, res
     try:
         return make_mapper(
             report.rule, source.layout(report.type), report.topic, captures,
-            {'state': sink, 'bulk': sink}, result.counters)
+            dict.fromkeys(('state', 'bulk'), PointSink(note)), result.counters)
     except MappingError as error:
         report.problem = str(error)
         return None

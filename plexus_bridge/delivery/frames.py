@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 import enum
 from typing import NamedTuple
 
@@ -15,6 +17,8 @@ from plexus_bridge.points import Point
 # What the official client puts into one message (protocol section 6.10).
 MAX_FRAME_POINTS = 5000
 MAX_FRAME_BYTES = 900_000
+# Points that are encoded at once, to be packed into frames.
+PIECE_POINTS = 1000
 
 
 class Lane(enum.IntEnum):
@@ -40,24 +44,40 @@ class Frame(NamedTuple):
 
 
 def make_frames(
-        lane: Lane, points: list[Point], made_ms: int, counters: Counters) -> Iterator[Frame]:
-    """Encode points into as few frames as the limits allow; what cannot be encoded is counted."""
-    for start in range(0, len(points), MAX_FRAME_POINTS):
-        yield from _encode(lane, points[start:start + MAX_FRAME_POINTS], made_ms, counters)
+        lane: Lane, pieces: Iterable[tuple[int, bytes]], made_ms: int) -> Iterator[Frame]:
+    """Put pieces, (points, their JSON), into as few frames as the limits allow."""
+    bodies: list[bytes] = []
+    count = size = 0
+    for points, body in pieces:
+        if bodies and (count + points > MAX_FRAME_POINTS
+                       or size + len(body) + 1 > MAX_FRAME_BYTES):
+            yield Frame(0, lane, count, made_ms, b','.join(bodies))
+            bodies.clear()
+            count = size = 0
+        bodies.append(body)
+        count += points
+        size += len(body) + 1
+    if bodies:
+        yield Frame(0, lane, count, made_ms, b','.join(bodies))
 
 
-def _encode(
-        lane: Lane, points: list[Point], made_ms: int, counters: Counters) -> Iterator[Frame]:
+def encode_points(points: Sequence[Point], counters: Counters) -> Iterator[tuple[int, bytes]]:
+    """Yield (points, their JSON objects with commas between them); failures are counted."""
+    for start in range(0, len(points), PIECE_POINTS):
+        yield from _encode(points[start:start + PIECE_POINTS], counters)
+
+
+def _encode(points: Sequence[Point], counters: Counters) -> Iterator[tuple[int, bytes]]:
     try:
         body = encoding.dumps(points)[1:-1]
     except (TypeError, ValueError):
         body = b''
-    if body and (len(body) <= MAX_FRAME_BYTES):
-        yield Frame(0, lane, len(points), made_ms, body)
+    if body and len(body) <= MAX_FRAME_BYTES:
+        yield len(points), body
     elif len(points) > 1:
         # Too long, or one of them is no JSON: halve until it stands alone.
         middle = len(points) // 2
-        yield from _encode(lane, points[:middle], made_ms, counters)
-        yield from _encode(lane, points[middle:], made_ms, counters)
+        yield from _encode(points[:middle], counters)
+        yield from _encode(points[middle:], counters)
     else:
         counters.drop('too_long' if body else 'not_json')

@@ -4,28 +4,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from collections.abc import Sequence
+
 from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.frames import encode_points
 from plexus_bridge.delivery.frames import Frame
 from plexus_bridge.delivery.frames import Lane
 from plexus_bridge.delivery.frames import make_frames
+from plexus_bridge.delivery.rows import Rows
+from plexus_bridge.mapping.sinks import AddRow
+from plexus_bridge.mapping.sinks import MetricName
 from plexus_bridge.points import Point
 
 
-class Lanes:
-    """One list of points for each lane; owned by the thread that maps and flushes."""
+class LaneSink:
+    """One lane's points: single ones, and rows of those that come together."""
 
     def __init__(self, counters: Counters):
         self._counters = counters
-        self._points: dict[Lane, list[Point]] = {lane: [] for lane in Lane}
-        # Bound once: mapping calls these for every point.
-        self.sinks = {lane.name.lower(): self._points[lane].append for lane in Lane}
+        self._points: list[Point] = []
+        self._rows: list[Rows] = []
+        # Bound once: mapping calls it for every point.
+        self.add = self._points.append
+
+    def add_rows(self, metrics: Sequence[MetricName]) -> AddRow:
+        """Return what takes rows of a number for each of these metrics and a stamp."""
+        self._rows.append(Rows(metrics))
+        return self._rows[-1].add
+
+    def __len__(self) -> int:
+        return len(self._points) + sum(map(len, self._rows))
+
+    def encode(self) -> Iterator[tuple[int, bytes]]:
+        """Yield all points as (how many, JSON objects with commas between them)."""
+        yield from encode_points(self._points, self._counters)
+        self._points.clear()
+        for rows in self._rows:
+            if rows:
+                yield from rows.encode()
+
+
+class Lanes:
+    """One sink for each lane, by its name; owned by the thread that maps and flushes."""
+
+    def __init__(self, counters: Counters):
+        self._counters = counters
+        self.sinks = {lane.name.lower(): LaneSink(counters) for lane in Lane}
 
     def flush(self, now_ms: int) -> list[Frame]:
         """Return all that was collected as frames, most urgent lane first."""
         frames: list[Frame] = []
-        for lane, points in self._points.items():
-            if points:
-                self._counters.add('points_collected', len(points))
-                frames += make_frames(lane, points, now_ms, self._counters)
-                points.clear()
+        for lane, sink in zip(Lane, self.sinks.values(), strict=True):
+            if count := len(sink):
+                self._counters.add('points_collected', count)
+                frames += make_frames(lane, sink.encode(), now_ms)
         return frames

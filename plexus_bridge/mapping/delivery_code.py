@@ -1,9 +1,10 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Writes the source of one function that makes the points of all plain numbers of a message.
+Writes the source of one function that hands on all plain numbers of a message as one row.
 
-Most metrics are numbers passed on as they are. A call for each would cost more than reading it.
+Most metrics are numbers passed on as they are. A call or an object for each would cost more than
+reading it.
 """
 
 from __future__ import annotations
@@ -15,37 +16,51 @@ from typing import Any
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.mapping.fields import PlainNumber
+from plexus_bridge.mapping.sinks import make_point
+from plexus_bridge.mapping.sinks import Sink
 
 Deliver = Callable[[tuple[Any, ...], int], None]
 
 
-def plain_delivery(numbers: Sequence[tuple[int, PlainNumber]], counters: Counters) -> Deliver:
+def plain_delivery(numbers: Sequence[tuple[int, PlainNumber]], sink: Sink, counters: Counters
+                   ) -> Deliver:
     """Return a function of a message's values and its stamp; each number has its place there."""
-    names: dict[str, Any] = {'drop': counters.drop, 'isfinite': math.isfinite}
+    metrics = [number.name for _, number in numbers]
+
+    def deliver_singly(values: tuple[Any, ...], stamp: int) -> None:
+        for name, value in zip(metrics, values, strict=True):
+            if math.isfinite(value):
+                sink.add(make_point(name, value, stamp))
+            else:
+                counters.drop('not_finite')
+
+    names: dict[str, Any] = {
+        'add_row': sink.add_rows(metrics), 'isfinite': math.isfinite,
+        'deliver_singly': deliver_singly}
     lines = ['def deliver(values, stamp):']
+    sources = []
     for index, (place, number) in enumerate(numbers):
         if number.part == 0:
-            parts = ''.join(f'p{part}, ' for part in range(number.parts))
+            parts = ''.join(f'p{index + part}, ' for part in range(number.parts))
             lines.append(f'    {parts}= values[{place}]')
-        source = f'values[{place}]' if number.part is None else f'p{number.part}'
-        names.update({f'metric{index}': number.metric, f'tags{index}': dict(number.tags),
-                      f'sink{index}': number.sink, f'scale{index}': number.scale,
-                      f'offset{index}': number.offset})
-        lines.append(f'    v = {_value(number, index, source)}')
-        tags = f", 'tags': tags{index}" if number.tags else ''
-        point = (f"sink{index}({{'class': 'metric', 'metric': metric{index}, 'value': v, "
-                 f"'timestamp': stamp{tags}}})")
-        if number.kind.code in 'fd':
-            lines += ['    if isfinite(v):', f'        {point}', '    else:',
-                      "        drop('not_finite')"]
-        else:
-            lines.append(f'    {point}')
+        names.update({f'scale{index}': number.scale, f'offset{index}': number.offset})
+        sources.append(_value(number, index, place))
+    values = ', '.join(f'v{index}' for index in range(len(numbers)))
+    lines.append(f'    {values}, = {", ".join(sources)},')
+    # A sum is finite only if each of its terms is; of several that overflow together, none is
+    # lost: the slow way looks at each.
+    floats = [f'v{index}' for index, (_, number) in enumerate(numbers) if number.kind.code in 'fd']
+    if floats:
+        lines += [f'    if not isfinite({" + ".join(floats)}):',
+                  f'        return deliver_singly(({values},), stamp)']
+    lines.append(f'    add_row(({values}, stamp))')
     exec(compile('\n'.join(lines), '<delivery of plain numbers>', 'exec'), names)
     deliver: Deliver = names['deliver']
     return deliver
 
 
-def _value(number: PlainNumber, index: int, source: str) -> str:
+def _value(number: PlainNumber, index: int, place: int) -> str:
+    source = f'values[{place}]' if number.part is None else f'p{index}'
     if number.kind.code == '?':
         source = f'int({source})'
     if number.scale != 1 or number.offset != 0:

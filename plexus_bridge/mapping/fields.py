@@ -37,14 +37,13 @@ from plexus_bridge.mapping.series import event_writer
 from plexus_bridge.mapping.series import EverySeries
 from plexus_bridge.mapping.series import point_writer
 from plexus_bridge.mapping.series import Series
-from plexus_bridge.mapping.series import Sink
-from plexus_bridge.mapping.series import trim_tags
+from plexus_bridge.mapping.series import trim_name
 from plexus_bridge.mapping.series import WindowSeries
+from plexus_bridge.mapping.sinks import MetricName
+from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.template import fill
 from plexus_bridge.mapping.template import name_part
 from plexus_bridge.mapping.template import placeholders
-from plexus_bridge.points import MAX_NAME_BYTES
-from plexus_bridge.points import trim
 
 # Series of one field: a robot whose names never repeat must not fill the memory.
 MAX_SERIES = 4096
@@ -65,11 +64,9 @@ class PlainNumber:
     part: int | None
     parts: int
     kind: Primitive
-    metric: str
-    tags: Mapping[str, str]
+    name: MetricName
     scale: float
     offset: float
-    sink: Sink
 
 
 class Field:
@@ -83,9 +80,9 @@ class Field:
                  sink: Sink, counters: Counters):
         if rule.transforms[:1] == ('count',):
             rule = replace(rule, path=rule.path.counted(), transforms=rule.transforms[1:])
+        self.sink = sink
         self._rule = rule
         self._counters = counters
-        self._sink = sink
         target = resolve(rule.path, message)
         form, steps = _steps(rule, target)
         self._form = form
@@ -116,10 +113,9 @@ class Field:
             return []
         numbers = []
         for index, (name, kind) in enumerate(kinds.items()):
-            metric, tags = self._names.render((name,))
             numbers.append(PlainNumber(
-                index if name else None, len(kinds), kind, trim(metric, MAX_NAME_BYTES),
-                trim_tags(tags), rule.scale, rule.offset, self._sink))
+                index if name else None, len(kinds), kind, trim_name(*self._names.render((name,))),
+                rule.scale, rule.offset))
         return numbers
 
     def settle(self, now_ms: int) -> None:
@@ -221,13 +217,13 @@ class Field:
         rule = self._rule
         if self._is_text:
             # A text on every message says nothing new: events are for changes.
-            return ChangeSeries(event_writer(metric, tags, self._sink),
+            return ChangeSeries(event_writer(metric, tags, self.sink),
                                 rule.change or Change(), self._counters)
         if rule.sampling.mode == 'window':
             return WindowSeries(
-                {statistic: point_writer(f'{metric}.{statistic}', tags, self._sink)
+                {statistic: point_writer(f'{metric}.{statistic}', tags, self.sink)
                  for statistic in rule.sampling.stats}, rule.sampling)
-        write = point_writer(metric, tags, self._sink)
+        write = point_writer(metric, tags, self.sink)
         if rule.change:
             return ChangeSeries(write, rule.change, self._counters)
         return EverySeries(write)
@@ -238,7 +234,7 @@ class Field:
         if series is None:
             metric, tags = self._names.render(name)
             series = self._series[key] = ChangeSeries(
-                event_writer(metric, tags, self._sink), Change(), self._counters)
+                event_writer(metric, tags, self.sink), Change(), self._counters)
         return series
 
 

@@ -14,7 +14,7 @@ from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.reader import compile_reader
 from plexus_bridge.mapping.rules import MetricRule
-from plexus_bridge.mapping.series import Sink
+from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.stamps import message_stamp
 from plexus_bridge.points import check_name
 from plexus_bridge.points import MAX_TAG_BYTES
@@ -79,7 +79,7 @@ class MetricArrayMapper:
             point['tags'] = {
                 trim(key, MAX_TAG_BYTES): trim(text, MAX_TAG_BYTES)
                 for key, text in list(tags.items())[:MAX_TAGS]}
-        sink(point)
+        sink.add(point)
 
     def settle(self, now_ms: int) -> None:
         """Do nothing: nothing waits."""

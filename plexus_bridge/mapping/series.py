@@ -18,13 +18,14 @@ from typing import Protocol
 from plexus_bridge.counters import Counters
 from plexus_bridge.mapping.rules import Change
 from plexus_bridge.mapping.rules import Sampling
+from plexus_bridge.mapping.sinks import make_point
+from plexus_bridge.mapping.sinks import MetricName
+from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.points import MAX_EVENT_TEXT_BYTES
 from plexus_bridge.points import MAX_NAME_BYTES
 from plexus_bridge.points import MAX_TAG_BYTES
-from plexus_bridge.points import Point
 from plexus_bridge.points import trim
 
-Sink = Callable[[Point], object]
 Write = Callable[[Any, int], None]
 
 
@@ -39,37 +40,29 @@ class Series(Protocol):
         """Let go of what has waited long enough; `now_ms` is the time of receipt."""
 
 
-def trim_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return tags cut to their limits."""
-    return {trim(key, MAX_TAG_BYTES): trim(value, MAX_TAG_BYTES) for key, value in tags.items()}
+def trim_name(metric: str, tags: Mapping[str, str]) -> MetricName:
+    """Return a metric's name and tags, cut to their limits."""
+    return MetricName(trim(metric, MAX_NAME_BYTES), {
+        trim(key, MAX_TAG_BYTES): trim(value, MAX_TAG_BYTES) for key, value in tags.items()})
 
 
 def point_writer(metric: str, tags: Mapping[str, str], sink: Sink) -> Write:
     """Return what writes the points of one metric; names and tags are trimmed to their limits."""
-    metric = trim(metric, MAX_NAME_BYTES)
-    tags = trim_tags(tags)
+    name = trim_name(metric, tags)
+    add = sink.add
 
-    def write_plain(value: Any, stamp: int) -> None:
-        sink({'class': 'metric', 'metric': metric, 'value': value, 'timestamp': stamp})
+    def write(value: Any, stamp: int) -> None:
+        add(make_point(name, value, stamp))
 
-    def write_tagged(value: Any, stamp: int) -> None:
-        sink({'class': 'metric', 'metric': metric, 'value': value, 'timestamp': stamp,
-              'tags': tags})
-
-    return write_tagged if tags else write_plain
+    return write
 
 
 def event_writer(metric: str, tags: Mapping[str, str], sink: Sink) -> Write:
     """Return what writes texts as events of one name."""
-    metric = trim(metric, MAX_NAME_BYTES)
-    tags = trim_tags(tags)
+    name = trim_name(metric, tags)
 
     def write(value: Any, stamp: int) -> None:
-        point: Point = {'class': 'event', 'metric': metric,
-                        'value': trim(value, MAX_EVENT_TEXT_BYTES), 'timestamp': stamp}
-        if tags:
-            point['tags'] = tags
-        sink(point)
+        sink.add({**make_point(name, trim(value, MAX_EVENT_TEXT_BYTES), stamp), 'class': 'event'})
 
     return write
 

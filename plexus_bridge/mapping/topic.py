@@ -14,6 +14,7 @@ from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.builtin_maps import builtin_fields
 from plexus_bridge.mapping.delivery_code import plain_delivery
 from plexus_bridge.mapping.fields import Field
+from plexus_bridge.mapping.fields import PlainNumber
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.reader import compile_reader
@@ -22,7 +23,8 @@ from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.mapping.rules import Sampling
 from plexus_bridge.mapping.self_describing import MetricArrayMapper
 from plexus_bridge.mapping.self_describing import SELF_DESCRIBING
-from plexus_bridge.mapping.series import Sink
+from plexus_bridge.mapping.sinks import PointSink
+from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.stamps import has_header
 from plexus_bridge.mapping.stamps import message_stamp
 
@@ -138,15 +140,17 @@ class _Group:
         self._read = compile_reader(message, paths)
         self._fields = fields
         self._deliveries = []
-        plain = []
+        plain: dict[Sink, list[tuple[int, PlainNumber]]] = {}
         place = 0
         for field in fields:
             numbers = field.plain_numbers()
-            plain += [(place, number) for number in numbers]
-            if not numbers:
+            if numbers:
+                plain.setdefault(field.sink, []).extend(
+                    (place, number) for number in numbers)
+            else:
                 self._deliveries.append((field.deliver, place))
             place += len(field.paths)
-        self._deliver_plain = plain_delivery(plain, counters) if plain else None
+        self._plain = [plain_delivery(numbers, sink, counters) for sink, numbers in plain.items()]
         self.settles = self.latest or any(field.settles for field in fields)
 
     def is_due(self, now_ms: int) -> bool:
@@ -157,8 +161,8 @@ class _Group:
         stamp = received_ms
         if self._with_stamp:
             stamp = message_stamp(values[-1], received_ms, self._counters)
-        if self._deliver_plain is not None:
-            self._deliver_plain(values, stamp)
+        for deliver_plain in self._plain:
+            deliver_plain(values, stamp)
         for deliver, place in self._deliveries:
             deliver(values, place, stamp)
 
@@ -198,7 +202,7 @@ def problems_of(rule: MetricRule, message: Message, captures: Mapping[str, str]
     """Return what does not fit between a rule and a type, line by line."""
     try:
         make_mapper(rule, message, rule.topic, captures,
-                    {'state': _discard, 'bulk': _discard}, Counters())
+                    dict.fromkeys(('state', 'bulk'), PointSink(_discard)), Counters())
     except MappingError as error:
         return str(error).splitlines()
     return ()

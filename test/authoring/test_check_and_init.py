@@ -17,6 +17,7 @@ from plexus_bridge.authoring.source import BagSource
 from plexus_bridge.authoring.source import Definitions
 from plexus_bridge.bags import Bag
 from plexus_bridge.config.map import load_map
+from plexus_bridge.mapping.rules import Sampling
 from plexus_bridge.nodes import check
 from plexus_bridge.nodes import init
 
@@ -128,7 +129,7 @@ def test_a_proposed_map_is_right_and_chooses_sensibly(call, bag, tmp_path):
     rules = {rule.topic: rule for rule in robot_map.metrics}
     assert robot_map.source_id == 'husky-01'
     assert set(rules) == {'/battery', '/imu/data', '/joy_feedback', '/mission', '/plan'}
-    assert (rules['/imu/data'].sampling.mode, rules['/imu/data'].sampling.rate_hz) == ('latest', 10)
+    assert rules['/imu/data'].sampling == Sampling('latest', rate_hz=10)
     assert rules['/battery'].sampling.mode == 'every'
     assert [str(field.path) for field in rules['/joy_feedback'].fields] == [
         'type', 'id', 'intensity']
@@ -159,6 +160,7 @@ def test_a_wrong_source_id_is_refused(call, bag):
 def test_a_recordings_own_definitions_are_used(bag):
     with Bag(bag) as opened:
         source = BagSource(opened)
-        assert source.layout('sensor_msgs/msg/Imu') == Definitions({}).layout('sensor_msgs/msg/Imu')
+        imu = 'sensor_msgs/msg/Imu'
+        assert source.layout(imu) == Definitions({}).layout(imu)
         assert source.topics['/imu/data'].count == 100
         assert source.seconds == pytest.approx(0.99)

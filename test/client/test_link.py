@@ -46,7 +46,7 @@ class Robot:
 
     def send(self, *values: int) -> None:
         for value in values:
-            self.lanes.sinks['state'](
+            self.lanes.sinks['state'].add(
                 {'class': 'metric', 'metric': 'm', 'value': value, 'timestamp': 1_790_000_000_000})
             self.outbox.flush()
 

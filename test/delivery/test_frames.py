@@ -9,15 +9,23 @@ import json
 import pytest
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.frames import encode_points
 from plexus_bridge.delivery.frames import Lane
 from plexus_bridge.delivery.frames import make_frames
 from plexus_bridge.delivery.frames import MAX_FRAME_BYTES
 from plexus_bridge.delivery.frames import MAX_FRAME_POINTS
 from plexus_bridge.delivery.lanes import Lanes
+from plexus_bridge.mapping.sinks import make_point
+from plexus_bridge.mapping.sinks import MetricName
 
 
 def point(value: object = 1.5, name: str = 'm') -> dict:
     return {'class': 'metric', 'metric': name, 'value': value, 'timestamp': 1_790_000_000_000}
+
+
+def frames_of(points: list[dict], made_ms: int = 0, counters: Counters | None = None) -> list:
+    return list(make_frames(
+        Lane.STATE, encode_points(points, counters or Counters()), made_ms))
 
 
 def decoded(frames) -> list[dict]:
@@ -27,7 +35,7 @@ def decoded(frames) -> list[dict]:
 @pytest.mark.parametrize(('count', 'frames'), [
     (0, 0), (1, 1), (MAX_FRAME_POINTS, 1), (MAX_FRAME_POINTS + 1, 2)])
 def test_points_are_split_by_number(count, frames):
-    made = list(make_frames(Lane.STATE, [point(i) for i in range(count)], 7, Counters()))
+    made = (frames_of([point(i) for i in range(count)], 7))
     assert [item['value'] for item in decoded(made)] == list(range(count))
     assert len(made) == frames
     assert sum(frame.points for frame in made) == count
@@ -36,7 +44,7 @@ def test_points_are_split_by_number(count, frames):
 
 def test_points_are_split_by_size():
     points = [point(i, 'x' * 250) for i in range(4000)]
-    made = list(make_frames(Lane.BULK, points, 0, Counters()))
+    made = (frames_of(points))
     assert decoded(made) == points
     assert len(made) > 1
     assert all(len(frame.points_json) <= MAX_FRAME_BYTES for frame in made)
@@ -45,14 +53,14 @@ def test_points_are_split_by_size():
 @pytest.mark.parametrize('bad', [{'a': object()}, '\ud800', {1, 2}])
 def test_one_point_that_is_no_json_costs_one_point(bad):
     counters = Counters()
-    made = make_frames(Lane.STATE, [point(1), point(bad), point(3)], 0, counters)
+    made = frames_of([point(1), point(bad), point(3)], 0, counters)
     assert [item['value'] for item in decoded(made)] == [1, 3]
     assert counters.dropped() == {'not_json': 1}
 
 
 def test_one_point_that_is_too_long_costs_one_point():
     counters = Counters()
-    made = make_frames(Lane.STATE, [point(1), point('x' * MAX_FRAME_BYTES)], 0, counters)
+    made = frames_of([point(1), point('x' * MAX_FRAME_BYTES)], 0, counters)
     assert [item['value'] for item in decoded(made)] == [1]
     assert counters.dropped() == {'too_long': 1}
 
@@ -61,9 +69,26 @@ def test_lanes_are_flushed_most_urgent_first_and_emptied():
     counters = Counters()
     lanes = Lanes(counters)
     for lane in ('bulk', 'state', 'urgent', 'state'):
-        lanes.sinks[lane](point(lane))
+        lanes.sinks[lane].add(point(lane))
     frames = lanes.flush(5)
     assert [frame.lane for frame in frames] == [Lane.URGENT, Lane.STATE, Lane.BULK]
     assert [frame.points for frame in frames] == [1, 2, 1]
     assert counters['points_collected'] == 4
     assert lanes.flush(6) == []
+
+
+def test_rows_are_the_same_points_as_single_ones():
+    counters = Counters()
+    lanes = Lanes(counters)
+    names = [MetricName('a.b'), MetricName('c "d" {e}', {'unit': 'm/s', 'ü': '{x}'})]
+    add_row = lanes.sinks['state'].add_rows(names)
+    rows = [(1.5, 7, 1_790_000_000_000), (-0.25e-9, 1 << 63, 1_790_000_000_001), (1e300, -1, 5)]
+    for row in rows * 400:
+        add_row(row)
+    lanes.sinks['state'].add(point(9))
+    frames = lanes.flush(0)
+    assert sum(frame.points for frame in frames) == counters['points_collected'] == 2401
+    expected = [make_point(name, value, row[-1]) for row in rows * 400
+                for name, value in zip(names, row[:-1], strict=True)]
+    assert decoded(frames) == [point(9), *expected]
+    assert lanes.flush(0) == []

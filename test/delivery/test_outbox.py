@@ -44,7 +44,7 @@ class Robot:
         self.outbox = Outbox(self.lanes, self.journal, self.counters)
 
     def make(self, lane: str) -> None:
-        self.lanes.sinks[lane]({'value': self.made})
+        self.lanes.sinks[lane].add({'value': self.made})
         self.made += 1
         self.outbox.flush()
 

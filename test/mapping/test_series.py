@@ -20,6 +20,7 @@ from plexus_bridge.mapping.series import ChangeSeries
 from plexus_bridge.mapping.series import event_writer
 from plexus_bridge.mapping.series import point_writer
 from plexus_bridge.mapping.series import WindowSeries
+from plexus_bridge.mapping.sinks import PointSink
 
 BEGIN = 1_790_000_000_000
 
@@ -117,8 +118,8 @@ def test_a_window_ends_when_nothing_comes_any_more():
 
 def test_names_tags_and_texts_are_cut_to_what_the_gateway_takes():
     points: list = []
-    point_writer('m' * 300, {'t' * 300: 'ü' * 300}, points.append)(1, BEGIN)
-    event_writer('e', {}, points.append)('ü' * 300, BEGIN)
+    point_writer('m' * 300, {'t' * 300: 'ü' * 300}, PointSink(points.append))(1, BEGIN)
+    event_writer('e', {}, PointSink(points.append))('ü' * 300, BEGIN)
     metric, event = points
     assert len(metric['metric'].encode()) == 256
     assert metric['metric'].endswith('…')

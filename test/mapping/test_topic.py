@@ -19,6 +19,7 @@ from plexus_bridge.mapping.layout import String
 from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.rules import FieldRule
 from plexus_bridge.mapping.rules import MetricRule
+from plexus_bridge.mapping.sinks import PointSink
 from plexus_bridge.mapping.topic import TopicMapper
 
 DOUBLE = PRIMITIVES['float64']
@@ -64,7 +65,8 @@ class Mapped:
         self.now_ms = 0
         self.mapper = TopicMapper(
             MetricRule(topic='/a/b', fields=fields, **rule), message, '/a/b', {},
-            {'state': self.state.append, 'bulk': self.bulk.append}, self.counters)
+            {'state': PointSink(self.state.append), 'bulk': PointSink(self.bulk.append)},
+            self.counters)
 
     def map(self, data: bytes) -> list[dict]:
         """Map a message a second after the last one."""

@@ -16,6 +16,7 @@ from plexus_bridge.counters import Counters
 from plexus_bridge.mapping.builtin_maps import BUILTIN_MAPS
 from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.mapping.rules import Sampling
+from plexus_bridge.mapping.sinks import PointSink
 from plexus_bridge.mapping.topic import make_mapper
 from plexus_bridge.points import read_point
 from plexus_bridge.ros.layouts import message_layout
@@ -48,7 +49,7 @@ def test_a_built_in_map_makes_points_that_every_gateway_takes(type_name):
     counters = Counters()
     mapper = make_mapper(
         MetricRule(topic='/robot/topic', sampling=Sampling('every')), message_layout(type_name),
-        '/robot/topic', {}, {'state': points.append}, counters)
+        '/robot/topic', {}, {'state': PointSink(points.append)}, counters)
     for seed in range(10):
         mapper.take(serialize_message(random_message(message_layout(type_name), Random(seed))),
                     NOW_MS)
