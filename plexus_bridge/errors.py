@@ -16,6 +16,11 @@ The exceptions of plexus_bridge.
      +-- JournalError        the disk store cannot be used
      +-- PointError          a value cannot become a point
      +-- BagError            a recording cannot be read
+     +-- StoreError          the gateway's database cannot be used
+     +-- ServeError          the gateway cannot start
+     +-- WindowError         a request for stored data names a time that cannot be read
+     +-- DemoError           the demo cannot go on
+          +-- ChildEndedError     one of its programs ended although it should run
 
 Texts say what was seen, what was expected, where, and what to do.
 """
@@ -90,3 +95,23 @@ class PointError(PlexusError):
 
 class BagError(PlexusError):
     """A recording is missing, damaged or of a kind that cannot be read."""
+
+
+class StoreError(PlexusError):
+    """The gateway's database cannot be opened, read or written."""
+
+
+class ServeError(PlexusError):
+    """The gateway cannot start; the text says why and what to do."""
+
+
+class WindowError(PlexusError):
+    """A window or interval cannot be read; the text says what was seen and expected."""
+
+
+class DemoError(PlexusError):
+    """The demo cannot go on; the text says why and what to do."""
+
+
+class ChildEndedError(DemoError):
+    """A child process ended although it should run; the text has its last lines."""

@@ -17,12 +17,10 @@ import tempfile
 from types import TracebackType
 from typing import IO
 
+from plexus_bridge.errors import ChildEndedError
+
 _PR_SET_PDEATHSIG = 1
 _TAIL_BYTES = 4000
-
-
-class ChildEndedError(Exception):
-    """A child ended although it should run; the text has its last lines."""
 
 
 @dataclass

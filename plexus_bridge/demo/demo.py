@@ -14,6 +14,7 @@ import time
 from plexus_bridge.config.credentials import state_folder
 from plexus_bridge.demo.children import Children
 from plexus_bridge.demo.readings import GatewayReader
+from plexus_bridge.errors import DemoError
 from plexus_bridge.fast_dds import profile_environment
 from plexus_bridge.share import shared_file
 from plexus_bridge.stopping import StopRequest
@@ -24,10 +25,6 @@ REPORT_EVERY_S = 3.0
 _SHOWN = (('battery.percent', '{:.1f} %'), ('speed', '{:.2f} m/s'), ('yaw_rate', '{:+.2f} rad/s'),
           ('scan.ahead', '{:.2f} m'))
 _DISCOVERY = ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_STATIC_PEERS', 'ROS_LOCALHOST_ONLY')
-
-
-class DemoError(Exception):
-    """The demo cannot go on; the text says why and what to do."""
 
 
 class Demo:
@@ -43,7 +40,7 @@ class Demo:
         """
         Run until told to stop, or for so many seconds after the first data came.
 
-        Raises DemoError, or ChildEndedError when one of the programs ended.
+        Raises DemoError, ChildEndedError when one of the programs ended.
         """
         check_port_is_free(self._port)
         with Children() as children:

@@ -18,6 +18,7 @@ from fastapi.security import APIKeyHeader
 from starlette.responses import Response
 
 from plexus_bridge import encoding
+from plexus_bridge.errors import WindowError
 from plexus_bridge.gateway import queries
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
@@ -27,7 +28,6 @@ from plexus_bridge.gateway.windows import RAW
 from plexus_bridge.gateway.windows import read_interval
 from plexus_bridge.gateway.windows import read_window
 from plexus_bridge.gateway.windows import Window
-from plexus_bridge.gateway.windows import WindowError
 
 MAX_EVENTS = 10_000
 DEFAULT_EVENTS = 1_000

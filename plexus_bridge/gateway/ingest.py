@@ -18,11 +18,11 @@ from starlette.responses import Response
 
 from plexus_bridge import encoding
 from plexus_bridge.errors import PointError
+from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway.cors import INGEST_PATHS
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.gateway import wall_ms
-from plexus_bridge.gateway.schema import StoreError
 from plexus_bridge.points import check_source_id
 from plexus_bridge.points import MAX_POINTS_PER_MESSAGE
 from plexus_bridge.points import MAX_REQUEST_BYTES
@@ -38,7 +38,7 @@ MAX_DISCARDED_BYTES = 4 * MAX_REQUEST_BYTES
 PointsBySource = dict[str, list[ReceivedPoint]]
 
 
-class Refusal(Exception):  # noqa: N818 - an answer rather than an error of ours
+class _Refusal(Exception):  # noqa: N818 - an answer rather than an error of ours
     """The answer to a request that is not accepted."""
 
     def __init__(self, status: int, text: str):
@@ -52,13 +52,13 @@ async def ingest(request: Request) -> Response:
     try:
         try:
             check_entry(gateway, request.headers.get('x-api-key'))
-        except Refusal:
+        except _Refusal:
             await read_body(request, keep=False)
             raise
         await gateway.store.room()
         body = unpack(await read_body(request), request.headers.get('content-encoding', ''))
         return await store_points(gateway, body)
-    except Refusal as refusal:
+    except _Refusal as refusal:
         gateway.store.counters.add('http_refused')
         return answer(refusal.status, {'error': str(refusal)})
 
@@ -76,14 +76,14 @@ def check_entry(gateway: Gateway, key: str | None) -> None:
     """Refuse whoever may not write, or everybody while nothing can be stored."""
     failure = gateway.store.failure
     if failure is not None:
-        raise Refusal(503, f'storage unavailable: {failure}')
+        raise _Refusal(503, f'storage unavailable: {failure}')
     if not key:
-        raise Refusal(401, 'missing API key: expected the header x-api-key')
+        raise _Refusal(401, 'missing API key: expected the header x-api-key')
     known = gateway.keys.find(key)
     if known is None:
-        raise Refusal(401, 'invalid API key')
+        raise _Refusal(401, 'invalid API key')
     if not known.allows('write'):
-        raise Refusal(403, 'API key lacks write scope')
+        raise _Refusal(403, 'API key lacks write scope')
 
 
 async def read_body(request: Request, *, keep: bool = True) -> bytes | None:
@@ -104,9 +104,9 @@ def unpack(body: bytes | None, coding: str) -> bytes:
     if body is not None and coding.strip().lower() == 'gzip':
         body = _gunzip(body)
     elif coding.strip().lower() not in ('', 'identity', 'gzip'):
-        raise Refusal(400, f'Content-Encoding: saw {coding[:40]!r}, expected gzip or none')
+        raise _Refusal(400, f'Content-Encoding: saw {coding[:40]!r}, expected gzip or none')
     if body is None:
-        raise Refusal(413, f'body: expected at most {MAX_REQUEST_BYTES} bytes')
+        raise _Refusal(413, f'body: expected at most {MAX_REQUEST_BYTES} bytes')
     return body
 
 
@@ -118,11 +118,11 @@ def _gunzip(body: bytes) -> bytes | None:
         try:
             plain += stream.decompress(body, MAX_REQUEST_BYTES + 1 - len(plain))
         except zlib.error as error:
-            raise Refusal(400, f'body: is not valid gzip: {error}') from None
+            raise _Refusal(400, f'body: is not valid gzip: {error}') from None
         if len(plain) > MAX_REQUEST_BYTES:
             return None
         if not stream.eof:
-            raise Refusal(400, 'body: is not valid gzip: it ends too early')
+            raise _Refusal(400, 'body: is not valid gzip: it ends too early')
         body = stream.unused_data
     return plain
 
@@ -133,11 +133,11 @@ async def store_points(gateway: Gateway, body: bytes) -> Response:
     try:
         message = encoding.loads(body)
     except ValueError as error:
-        raise Refusal(400, f'invalid JSON: {error}') from None
+        raise _Refusal(400, f'invalid JSON: {error}') from None
     try:
         by_source = points_by_source(message, received_ms)
     except PointError as error:
-        raise Refusal(400, str(error)) from None
+        raise _Refusal(400, str(error)) from None
     count = sum(len(points) for points in by_source.values())
     counters = gateway.store.counters
     counters.add('http_requests')
@@ -146,7 +146,7 @@ async def store_points(gateway: Gateway, body: bytes) -> Response:
         try:
             await gateway.store.write(tuple(by_source.items()), received_ms)
         except StoreError as error:
-            raise Refusal(503, str(error)) from None
+            raise _Refusal(503, str(error)) from None
     result: dict[str, Any] = {'success': True, 'count': count, 'dropped': 0}
     if len(by_source) == 1:
         result['source_id'] = next(iter(by_source))

@@ -19,7 +19,7 @@ import secrets
 import sqlite3
 import string
 
-from plexus_bridge.gateway.schema import StoreError
+from plexus_bridge.errors import StoreError
 
 KEY_PREFIX = 'plx_'
 SHOWN_CHARACTERS = 12

@@ -17,7 +17,7 @@ import contextlib
 from pathlib import Path
 import sqlite3
 
-from plexus_bridge.errors import PlexusError
+from plexus_bridge.errors import StoreError
 
 SCHEMA_VERSION = 1
 # "PLXG", so that file(1) and this program tell the database from other people's.
@@ -66,10 +66,6 @@ CREATE TABLE api_key (
 );
 CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), at_ms INTEGER NOT NULL)
 '''
-
-
-class StoreError(PlexusError):
-    """The gateway's database cannot be opened, read or written."""
 
 
 def open_writer(path: Path) -> sqlite3.Connection:

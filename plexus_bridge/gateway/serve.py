@@ -19,11 +19,12 @@ import socket
 import sys
 import time
 
+from plexus_bridge.errors import ServeError
+from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway.keys import ensure_first_key
 from plexus_bridge.gateway.keys import FirstKey
 from plexus_bridge.gateway.keys import KeyRing
 from plexus_bridge.gateway.schema import open_writer
-from plexus_bridge.gateway.schema import StoreError
 from plexus_bridge.gateway.store import Store
 
 DEFAULT_HOST = '127.0.0.1'
@@ -32,10 +33,6 @@ DATABASE_NAME = 'gateway.db'
 KEY_NAME = 'key'
 LOCK_NAME = 'gateway.lock'
 BACKLOG = 1024
-
-
-class ServeError(Exception):
-    """The gateway cannot start; the text says why and what to do."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,8 @@ from datetime import timezone
 import re
 from typing import NamedTuple
 
+from plexus_bridge.errors import WindowError
+
 RAW = 'raw'
 BUCKET_MS = {'1m': 60_000, '10m': 600_000, '1h': 3_600_000, '1d': 86_400_000}
 DEFAULT_WINDOW_MS = 3_600_000
@@ -20,10 +22,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # Auto intervals aim at about 1000 points: windows shorter than this many ms get this interval.
 _AUTO = ((10 * 60_000, RAW), (10 * 3_600_000, '1m'), (3 * 86_400_000, '10m'),
          (15 * 86_400_000, '1h'))
-
-
-class WindowError(ValueError):
-    """A window or interval cannot be read; the text says what was seen and expected."""
 
 
 class Window(NamedTuple):

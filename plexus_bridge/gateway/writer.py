@@ -20,7 +20,7 @@ import time
 from typing import Any
 
 from plexus_bridge.counters import Counters
-from plexus_bridge.gateway.schema import StoreError
+from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway.schema import transaction
 from plexus_bridge.gateway.series import Rows
 from plexus_bridge.gateway.series import SeriesTable

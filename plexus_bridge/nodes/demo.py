@@ -9,9 +9,8 @@ import math
 import os
 import sys
 
-from plexus_bridge.demo.children import ChildEndedError
 from plexus_bridge.demo.demo import Demo
-from plexus_bridge.demo.demo import DemoError
+from plexus_bridge.errors import DemoError
 from plexus_bridge.stopping import StopRequest
 
 
@@ -29,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     with StopRequest() as stop:
         try:
             Demo(args.port, os.environ).run(stop, args.seconds)
-        except (DemoError, ChildEndedError, FileNotFoundError) as error:
+        except (DemoError, FileNotFoundError) as error:
             print(f'plexus-bridge demo: {error}', file=sys.stderr)
             return 1
     return 0

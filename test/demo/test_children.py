@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from plexus_bridge.demo.children import ChildEndedError
 from plexus_bridge.demo.children import Children
+from plexus_bridge.errors import ChildEndedError
 
 STUBBORN = ('import signal, time\n'
             'signal.signal(signal.SIGTERM, signal.SIG_IGN)\n'

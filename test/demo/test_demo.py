@@ -8,7 +8,7 @@ import pytest
 
 from plexus_bridge.demo.demo import check_port_is_free
 from plexus_bridge.demo.demo import demo_environment
-from plexus_bridge.demo.demo import DemoError
+from plexus_bridge.errors import DemoError
 from plexus_bridge.fast_dds import PROFILE_VARIABLES
 
 

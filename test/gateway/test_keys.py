@@ -9,11 +9,11 @@ import sqlite3
 
 import pytest
 
+from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway.keys import ensure_first_key
 from plexus_bridge.gateway.keys import Key
 from plexus_bridge.gateway.keys import KeyRing
 from plexus_bridge.gateway.keys import new_key
-from plexus_bridge.gateway.schema import StoreError
 
 NOW_MS = 1_790_000_000_000
 

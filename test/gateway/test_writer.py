@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway import queries
 from plexus_bridge.gateway import writer as writer_module
 from plexus_bridge.gateway.schema import open_reader
 from plexus_bridge.gateway.schema import open_writer
-from plexus_bridge.gateway.schema import StoreError
 from plexus_bridge.gateway.windows import Window
 from plexus_bridge.gateway.writer import Batch
 from plexus_bridge.gateway.writer import Outcome
