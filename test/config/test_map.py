@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+import re
 
 import jsonschema
 import pytest
@@ -155,6 +156,13 @@ def test_the_schema_is_a_schema_and_describes_every_key():
     'file', sorted((ROOT / 'config').glob('*.yaml')), ids=lambda file: file.name)
 def test_every_map_that_we_ship_is_right(file):
     assert load_map(file).metrics
+
+
+def test_the_map_in_the_documentation_is_right(load):
+    blocks = re.findall(r'```yaml\n(.*?)```', (ROOT / 'doc' / 'map.md').read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        assert len(load(block).metrics) == 5
 
 
 def test_the_schema_can_be_read_by_any_editor():
