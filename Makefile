@@ -4,7 +4,7 @@
 #   make demo [SECONDS=20]   local gateway, simulated robot and bridge, until Ctrl+C
 #   make test [ARGS='-k x']  linter, type check and all tests
 #   make env                 only set up .venv; PYTHON=/usr/bin/python3.12 takes that python
-#   make bench               what it costs, 10 minutes: readers of messages, CPU and memory of the bridge,
+#   make bench               what it costs, 7 minutes: readers of messages, CPU and memory of the bridge,
 #                            points per second of the gateway; each against its peers in the same run
 #   make lint | types | fix | clean
 

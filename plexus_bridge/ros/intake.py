@@ -19,8 +19,6 @@ import logging
 import time
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
@@ -35,6 +33,8 @@ from plexus_bridge.ros.graph import find_publishers
 from plexus_bridge.ros.graph import Publishers
 from plexus_bridge.ros.layouts import message_class
 from plexus_bridge.ros.layouts import message_layout
+from plexus_bridge.ros.polling import polled_subscription
+from plexus_bridge.ros.polling import PolledGroup
 
 log = logging.getLogger(__name__)
 
@@ -47,21 +47,6 @@ EVERY_DEPTH = 1000
 LONGEST_POLL_S = 0.1
 # Messages taken from one topic before the others have their turn.
 TAKE_AT_MOST = 500
-
-
-class PolledGroup(CallbackGroup):
-    """A group whose members no executor waits for: they are polled instead."""
-
-    def can_execute(self, entity: Any) -> bool:
-        """Return False, always."""
-        return False
-
-    def beginning_execution(self, entity: Any) -> bool:
-        """Return False, always."""
-        return False
-
-    def ending_execution(self, entity: Any) -> None:
-        """Do nothing: nothing began."""
 
 
 class RuleState(enum.Enum):
@@ -228,10 +213,8 @@ class Intake:
             return
         self._unsubscribe(topic)
         try:
-            topic.subscription = self._node.create_subscription(
-                topic.message_class, topic.topic, _never_called, qos, raw=True,
-                callback_group=self._group,
-                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False))
+            topic.subscription = polled_subscription(
+                self._node, topic.message_class, topic.topic, qos, self._group)
         except Exception as error:  # rclpy names no common class for what middlewares refuse
             topic.tell(RuleState.WRONG_TYPE, f'cannot subscribe to {type_name}: {error}')
             return
@@ -323,7 +306,3 @@ def resolve_pattern(node: Node, text: str) -> str:
 def _now_ms() -> int:
     """Stand in for a middleware that does not stamp what it receives."""
     return time.time_ns() // 1_000_000
-
-
-def _never_called(_message: object) -> None:
-    """Stand where rclpy wants a callback."""

@@ -13,7 +13,6 @@ import time
 from typing import Any
 
 import rclpy
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
@@ -23,9 +22,10 @@ from plexus_bridge.authoring.source import SourceTopic
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.ros.graph import find_publishers
-from plexus_bridge.ros.intake import PolledGroup
 from plexus_bridge.ros.layouts import message_class
 from plexus_bridge.ros.layouts import message_layout
+from plexus_bridge.ros.polling import polled_subscription
+from plexus_bridge.ros.polling import PolledGroup
 
 # What is kept of one topic: enough to see its rate, bounded where it is a camera.
 MAX_BYTES_PER_TOPIC = 4_000_000
@@ -72,10 +72,8 @@ class Survey:
                 kind = message_class(types[0])
             except MappingError:
                 continue  # told when a rule asks for its layout
-            self._subscriptions[name] = (self._node.create_subscription(
-                kind, name, _never_called, publishers.qos(_DEPTH), raw=True,
-                callback_group=self._group,
-                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False)), kind)
+            self._subscriptions[name] = (polled_subscription(
+                self._node, kind, name, publishers.qos(_DEPTH), self._group), kind)
 
     def _take(self) -> None:
         for name, (subscription, kind) in self._subscriptions.items():
@@ -109,7 +107,3 @@ def survey(seconds: float) -> Iterator[Survey]:
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
-
-
-def _never_called(_message: object) -> None:
-    """Stand where rclpy wants a callback."""

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-import socket
 import sys
 
+from gateway_client import free_port
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -22,10 +22,7 @@ PROGRAMS = {
 @pytest.fixture
 def gateway_port() -> int:
     """A port that is free."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port: int = probe.getsockname()[1]
-    return port
+    return free_port()
 
 
 @pytest.fixture

@@ -53,6 +53,15 @@ def resident_mb(pid: int) -> float:
     return int(found[1]) / 1000
 
 
+@pytest.fixture
+def running_demo(start: Any, wait_until: Any) -> tuple[Any, int]:
+    """A demo that reports, and the port of its gateway."""
+    port = free_port()
+    demo = start_demo(start, port)
+    wait_until(lambda: 'points stored' in demo.output, 'data come', 60.0)
+    return demo, port
+
+
 @pytest.mark.road
 def test_it_runs_for_the_time_asked_for_and_leaves_nothing(
         start: Any, ros_environment: dict[str, str]) -> None:
@@ -77,11 +86,9 @@ def test_it_runs_for_the_time_asked_for_and_leaves_nothing(
 
 @pytest.mark.road
 def test_its_curl_line_works_and_ctrl_c_ends_all_of_it(
-        start: Any, ros_environment: dict[str, str], wait_until: Any) -> None:
+        running_demo: Any, ros_environment: dict[str, str], wait_until: Any) -> None:
     home = ros_environment['PLEXUS_HOME']
-    port = free_port()
-    demo = start_demo(start, port)
-    wait_until(lambda: 'points stored' in demo.output, 'data come', 60.0)
+    demo, port = running_demo
     curl = re.search(r'curl .*', demo.output)
     assert curl is not None
     answer = subprocess.run(['sh', '-c', curl[0]], capture_output=True, text=True, check=True,
@@ -98,14 +105,12 @@ def test_its_curl_line_works_and_ctrl_c_ends_all_of_it(
 
 @pytest.mark.road
 def test_only_the_robot_has_the_memory_for_images(
-        start: Any, ros_environment: dict[str, str], wait_until: Any) -> None:
+        running_demo: Any, ros_environment: dict[str, str]) -> None:
     home = ros_environment['PLEXUS_HOME']
-    demo = start_demo(start, free_port())
-    wait_until(lambda: 'API key' in demo.output, 'first data come', 60.0)
+    demo, _ = running_demo
     robot, bridge = (process_of(home, program) for program in PROGRAMS[1:])
     assert profiles(robot) == ['FASTDDS_DEFAULT_PROFILES_FILE=fastdds.xml']
     assert profiles(bridge) == ['FASTDDS_DEFAULT_PROFILES_FILE=fastdds_bridge.xml']
-    wait_until(lambda: 'points stored' in demo.output, 'it reports')
     assert resident_mb(bridge) < 120.0
     assert 'deprecated' not in demo.output
 
@@ -121,10 +126,9 @@ def test_sigterm_while_it_starts_ends_all_of_it(
 
 @pytest.mark.road
 def test_when_one_of_them_dies_all_end_and_it_is_told(
-        start: Any, ros_environment: dict[str, str], wait_until: Any) -> None:
+        running_demo: Any, ros_environment: dict[str, str]) -> None:
     home = ros_environment['PLEXUS_HOME']
-    demo = start_demo(start, free_port())
-    wait_until(lambda: 'points stored' in demo.output, 'data come', 60.0)
+    demo, _ = running_demo
     os.kill(process_of(home, 'plexus_bridge.nodes.simulated_robot'), signal.SIGKILL)
     assert demo.wait() == 1
     assert 'the simulated robot was ended by SIGKILL; its last lines:' in demo.output
@@ -134,10 +138,9 @@ def test_when_one_of_them_dies_all_end_and_it_is_told(
 
 @pytest.mark.road
 def test_killed_itself_it_leaves_nothing(
-        start: Any, ros_environment: dict[str, str], wait_until: Any) -> None:
+        running_demo: Any, ros_environment: dict[str, str], wait_until: Any) -> None:
     home = ros_environment['PLEXUS_HOME']
-    demo = start_demo(start, free_port())
-    wait_until(lambda: 'points stored' in demo.output, 'data come', 60.0)
+    demo, _ = running_demo
     demo.stop(signal.SIGKILL)
     wait_until(lambda: running(home) == {}, 'the others have ended')
 
