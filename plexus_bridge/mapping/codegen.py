@@ -162,8 +162,12 @@ class SourceWriter:
             self._read_string(layout, wants)
         elif isinstance(layout.element, Primitive):
             self._read_numbers(layout, layout.element, wants)
-        elif all(want.steps == (Count(),) for want in wants) and not to_end:
-            self._copy_count(wants, self._read_count(layout))
+        elif all(want.steps == (Count(),) for want in wants):
+            count = self._read_count(layout)
+            self._check_count(layout, count)
+            self._copy_count(wants, count)
+            if to_end:
+                self._step_over_counted(layout, count)
         else:
             self._read_elements(layout, wants)
 
@@ -223,6 +227,11 @@ class SourceWriter:
         self._flush()
         return count
 
+    def _check_count(self, layout: Array | Sequence, count: str) -> None:
+        # Every element takes a byte at least. Damaged bytes must not make a loop of four billion.
+        if isinstance(layout, Sequence):
+            self._line(f'if {count} > len(b): raise ValueError(f"{{{count}}} elements")')
+
     def _copy_count(self, wants: list[Want], count: str) -> None:
         for want in wants:
             if want.steps == (Count(),):
@@ -251,7 +260,9 @@ class SourceWriter:
         else:
             self._align(element.size)
         here = self._here()
-        self._copy_count(wants, count)
+        if any(want.steps == (Count(),) for want in wants):
+            self._check_count(layout, count)
+            self._copy_count(wants, count)
         for want in wants:
             if want.steps != (Count(),):
                 self._pick_number(want, element, here, count)
@@ -276,6 +287,7 @@ class SourceWriter:
         columns, picks = self._plan_columns(
             [want for want in wants if want.steps != (Count(),)])
         count = self._read_count(layout)
+        self._check_count(layout, count)
         self._copy_count(wants, count)
         self._jump(self._here(), 1)
         for column in columns:
@@ -339,8 +351,10 @@ class SourceWriter:
             self._step_over(array.element)
 
     def _step_over_elements(self, layout: Array | Sequence) -> None:
+        self._step_over_counted(layout, self._read_count(layout))
+
+    def _step_over_counted(self, layout: Array | Sequence, count: str) -> None:
         element = layout.element
-        count = self._read_count(layout)
         self._jump(self._here(), *self._known())
         if isinstance(element, Primitive):
             if element.size > 4:
@@ -350,6 +364,7 @@ class SourceWriter:
             sizes = self._name('sizes', _sizes_by_residue(element))
             self._jump(f'behind(o, {count}, {sizes})', 1)
         else:
+            self._check_count(layout, count)
             self._line(f'for _ in range({count}):')
             self._indent += 1
             self._position = _Position(False, 0, 1, 0)

@@ -49,7 +49,8 @@ def plain_delivery(numbers: Sequence[tuple[int, PlainNumber]], sink: Sink, count
     lines.append(f'    {values}, = {", ".join(sources)},')
     # A sum is finite only if each of its terms is; of several that overflow together, none is
     # lost: the slow way looks at each.
-    floats = [f'v{index}' for index, (_, number) in enumerate(numbers) if number.kind.code in 'fd']
+    floats = [f'v{index}' for index, (_, number) in enumerate(numbers)
+              if number.kind.code in 'fd' or number.is_scaled]
     if floats:
         lines += [f'    if not isfinite({" + ".join(floats)}):',
                   f'        return deliver_singly(({values},), stamp)']
@@ -63,6 +64,6 @@ def _value(number: PlainNumber, index: int, place: int) -> str:
     source = f'values[{place}]' if number.part is None else f'p{index}'
     if number.kind.code == '?':
         source = f'int({source})'
-    if number.scale != 1 or number.offset != 0:
+    if number.is_scaled:
         return f'{source} * scale{index} + offset{index}'
     return source

@@ -29,6 +29,7 @@ from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.paths import Path
 from plexus_bridge.mapping.paths import resolve
 from plexus_bridge.mapping.paths import Select
+from plexus_bridge.mapping.paths import Slice
 from plexus_bridge.mapping.paths import Target
 from plexus_bridge.mapping.rules import Change
 from plexus_bridge.mapping.rules import FieldRule
@@ -37,6 +38,7 @@ from plexus_bridge.mapping.series import event_writer
 from plexus_bridge.mapping.series import EverySeries
 from plexus_bridge.mapping.series import point_writer
 from plexus_bridge.mapping.series import Series
+from plexus_bridge.mapping.series import short_hash
 from plexus_bridge.mapping.series import trim_name
 from plexus_bridge.mapping.series import WindowSeries
 from plexus_bridge.mapping.sinks import MetricName
@@ -68,6 +70,11 @@ class PlainNumber:
     scale: float
     offset: float
 
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the value is not passed on as it was read."""
+        return self.scale != 1 or self.offset != 0
+
 
 class Field:
     """
@@ -92,6 +99,7 @@ class Field:
         self._value = transforms.chain(steps)
         self._names = _Names(rule, form, message, captures)
         self._series: dict[tuple[str, ...], Series] = {}
+        self._rendered: dict[tuple[object, ...], tuple[str, ...]] = {}
         self.paths = (rule.path, *self._names.paths,
                       *((rule.covariance,) if rule.covariance else ()))
         self.settles = rule.sampling.mode == 'window'
@@ -170,6 +178,9 @@ class Field:
         elements = self._taken(values, place)
         if elements is None:
             return
+        if len(elements) > MAX_SERIES:
+            self._counters.drop('elements_over_limit', len(elements) - MAX_SERIES)
+            elements = elements[:MAX_SERIES]
         if not isinstance(elements, list):
             elements = elements.tolist()
         # Zipped without strictness: a JointState may leave out what the robot does not know.
@@ -208,7 +219,12 @@ class Field:
         if len(self._series) >= MAX_SERIES:
             self.finish()
             self._series.clear()
+            self._rendered.clear()
         metric, tags = self._names.render(name)
+        # Two names that look the same once their signs are gone must not become one metric.
+        taken = self._rendered.setdefault((metric, *tags.items()), name)
+        if taken != name:
+            metric += short_hash(repr(name))
         series = self._make_series(metric, tags)
         self._series[name] = series
         return series
@@ -252,6 +268,7 @@ class _Names:
         self._parts = form.names if isinstance(form, transforms.Parts) else ()
         many = isinstance(form, transforms.Numbers)
         key = _key_path(rule, message, many)
+        self._first_index = _first_index(rule.path)
         self._has_key = key is not None
         self._key_name = _last_field(key) if key else ''
         if key and f'{{{self._key_name}}}' not in self._metric and not any(
@@ -304,7 +321,8 @@ class _Names:
             self, values: Values, place: int, count: int) -> Iterator[tuple[str, ...]]:
         """Yield the names of a list's elements."""
         tags = self._from_tags(values, place)
-        names: Iterable[object] = values[place + 1] if self._has_key else range(count)
+        names: Iterable[object] = values[place + 1] if self._has_key else range(
+            self._first_index, self._first_index + count)
         for name in names:
             yield (_text(name), *tags)
 
@@ -345,6 +363,9 @@ def _steps(rule: FieldRule, target: Target) -> tuple[transforms.Form, list[trans
 
 def _form(path: Path, target: Target) -> transforms.Form:
     layout: Layout = target.layout
+    if sum(isinstance(step, Slice) for step in path.steps) > 1:
+        raise MappingError(
+            f'path {path}: takes several elements of several; choose one of the inner ones')
     if isinstance(layout, Message):
         if target.many:
             raise MappingError(f'path {path}: leads to several {layout.name}; name one of '
@@ -408,6 +429,12 @@ def _key_path(rule: FieldRule, message: Message, many: bool) -> Path | None:
     return key
 
 
+def _first_index(path: Path) -> int:
+    """Return the number of the first element that a path takes, as far as it says so."""
+    slices = [step for step in path.steps if isinstance(step, Slice)]
+    return max(slices[0].start or 0, 0) if slices else 0
+
+
 def _last_field(path: Path) -> str:
     return path.text.removesuffix('[*]').rpartition('.')[2]
 
@@ -424,4 +451,4 @@ def _number(value: Any) -> Any:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else str(value)
+    return value if isinstance(value, str) else '' if value is None else str(value)

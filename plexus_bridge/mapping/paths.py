@@ -89,9 +89,9 @@ class Target:
 
 _TOKEN = re.compile(r'''
     (?P<dot>\.)?(?P<name>[A-Za-z][A-Za-z0-9_]*)
-  | \[(?P<index>-?\d+)\]
+  | \[(?P<index>-?\d{1,9})\]
   | \[(?P<every>\*)\]
-  | \[(?P<start>-?\d*):(?P<stop>-?\d*)\]
+  | \[(?P<start>-?\d{0,9}):(?P<stop>-?\d{0,9})\]
   | \[(?P<field>[A-Za-z][A-Za-z0-9_]*)=(?P<value>[^\]]*)\]
 ''', re.VERBOSE)
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import math
 from typing import Any
 from typing import Protocol
+import zlib
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.mapping.rules import Change
@@ -24,6 +25,7 @@ from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.points import MAX_EVENT_TEXT_BYTES
 from plexus_bridge.points import MAX_NAME_BYTES
 from plexus_bridge.points import MAX_TAG_BYTES
+from plexus_bridge.points import MAX_TAGS
 from plexus_bridge.points import trim
 
 Write = Callable[[Any, int], None]
@@ -40,10 +42,19 @@ class Series(Protocol):
         """Let go of what has waited long enough; `now_ms` is the time of receipt."""
 
 
+def short_hash(text: str) -> str:
+    """Return a few signs that tell two texts apart, to be put behind a name."""
+    return f'~{zlib.crc32(text.encode(errors="replace")):08x}'
+
+
 def trim_name(metric: str, tags: Mapping[str, str]) -> MetricName:
-    """Return a metric's name and tags, cut to their limits."""
-    return MetricName(trim(metric, MAX_NAME_BYTES), {
-        trim(key, MAX_TAG_BYTES): trim(value, MAX_TAG_BYTES) for key, value in tags.items()})
+    """Return a metric's name and tags, cut to their limits; names that are cut stay different."""
+    if len(metric.encode(errors='replace')) > MAX_NAME_BYTES:
+        ending = short_hash(metric)
+        metric = trim(metric, MAX_NAME_BYTES - len(ending)) + ending
+    return MetricName(metric, {
+        trim(key, MAX_TAG_BYTES): trim(value, MAX_TAG_BYTES)
+        for key, value in list(tags.items())[:MAX_TAGS]})
 
 
 def point_writer(metric: str, tags: Mapping[str, str], sink: Sink) -> Write:
@@ -135,6 +146,10 @@ class WindowSeries:
     def offer(self, value: Any, stamp: int) -> None:
         """Take a number."""
         window = int(stamp // self._length_ms)
+        if self._window is not None and window == self._window - 1:
+            # A little late, as with two publishers: it belongs to what is at hand, or each such
+            # stamp would end a window.
+            window = self._window
         if window != self._window:
             self._close()
             self._window = window
@@ -147,7 +162,7 @@ class WindowSeries:
         self._min = min(self._min, value)
         self._max = max(self._max, value)
         self._last = value
-        self._stamp = stamp
+        self._stamp = max(self._stamp, stamp)
         self._heard_ms = None
 
     def settle(self, now_ms: int) -> None:

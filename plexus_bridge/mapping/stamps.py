@@ -7,6 +7,7 @@ from __future__ import annotations
 from plexus_bridge.counters import Counters
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.points import FIRST_MILLISECOND_STAMP
+from plexus_bridge.points import LAST_MILLISECOND_STAMP
 
 HEADER = 'std_msgs/msg/Header'
 # How far a header stamp may lie in the future: clocks differ, but not by more than a day.
@@ -28,7 +29,10 @@ def message_stamp(stamp: tuple[int, int], received_ms: int, counters: Counters) 
     """
     seconds, nanoseconds = stamp
     milliseconds = seconds * 1000 + nanoseconds // 1_000_000
-    if FIRST_MILLISECOND_STAMP <= milliseconds <= received_ms + FURTHEST_STAMP_MS:
+    # A computer that woke up in 1970 cannot judge what is the future.
+    latest = received_ms + FURTHEST_STAMP_MS if received_ms >= FIRST_MILLISECOND_STAMP \
+        else LAST_MILLISECOND_STAMP
+    if FIRST_MILLISECOND_STAMP <= milliseconds <= latest:
         return milliseconds
     counters.add('stamps_implausible')
     return received_ms

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import statistics
 
 from hypothesis import given
@@ -19,6 +20,7 @@ from plexus_bridge.mapping.rules import STATISTICS
 from plexus_bridge.mapping.series import ChangeSeries
 from plexus_bridge.mapping.series import event_writer
 from plexus_bridge.mapping.series import point_writer
+from plexus_bridge.mapping.series import trim_name
 from plexus_bridge.mapping.series import WindowSeries
 from plexus_bridge.mapping.sinks import PointSink
 
@@ -122,12 +124,26 @@ def test_names_tags_and_texts_are_cut_to_what_the_gateway_takes():
     event_writer('e', {}, PointSink(points.append))('ü' * 300, BEGIN)
     metric, event = points
     assert len(metric['metric'].encode()) == 256
-    assert metric['metric'].endswith('…')
+    assert re.fullmatch('m+…~[0-9a-f]{8}', metric['metric'])
     (key, value), = metric['tags'].items()
     assert len(key.encode()) <= 256
     assert len(value.encode()) <= 256
     assert len(event['value'].encode()) <= 256
     assert event['class'] == 'event'
+
+
+def test_stamps_that_are_a_little_late_do_not_tear_windows_apart():
+    """Two publishers of one topic: their stamps cross the boundary in turns."""
+    stamps = [BEGIN + offset for offset in (990, 1005, 995, 1010, 998, 1020)]
+    written = windows([(stamp, 1.0) for stamp in stamps])
+    assert [count for _, count in written['count']] == [1, 5]
+    assert written['count'][-1][0] == BEGIN + 1020
+
+
+def test_names_that_are_cut_stay_different():
+    names = {trim_name('m' * 300 + end, {}).metric for end in ('.mean', '.max', '.count')}
+    assert len(names) == 3
+    assert len(trim_name('m', {str(n): 'x' for n in range(20)}).tags) == 16
 
 
 def test_windows_of_large_numbers_keep_their_small_differences():

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
+import time
 
 import pytest
 
@@ -17,6 +19,7 @@ from plexus_bridge.mapping.layout import PRIMITIVES
 from plexus_bridge.mapping.layout import Sequence
 from plexus_bridge.mapping.layout import String
 from plexus_bridge.mapping.paths import parse_path
+from plexus_bridge.mapping.reader import compile_reader
 from plexus_bridge.mapping.rules import FieldRule
 from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.mapping.sinks import PointSink
@@ -194,6 +197,42 @@ def test_other_encodings_are_named(head):
 def test_a_type_without_a_built_in_map_names_a_field_to_begin_with():
     with pytest.raises(MappingError, match=r'path: value\.x'):
         Mapped(STAMPED)
+
+
+def test_names_that_look_the_same_stay_two_metrics():
+    points = Mapped(JOINTS, field('position[*]', 'm.{name}', 'name')).map(
+        joints(**{'a b': 1, 'a/b': 2, 'ab': 3}))
+    names = [point['metric'] for point in points]
+    assert names[0] == 'm.a_b'
+    assert re.fullmatch('m.a_b~[0-9a-f]{8}', names[1])
+    assert names[2] == 'm.ab'
+
+
+def test_scaling_never_makes_what_is_not_finite():
+    mapped = Mapped(STAMPED, field('value.x', scale=1e300), field('count', scale=1e308))
+    assert mapped.map(stamped(x=1e300)) == []
+    assert mapped.counters.dropped() == {'not_finite': 2}
+
+
+def test_a_message_of_very_many_elements_is_bounded():
+    mapped = Mapped(JOINTS, field('position[*]', 'p'))
+    data = b'\0\1\0\0' + struct.pack('<II', 0, 5000) + bytes(5000 * 8)
+    assert len(mapped.map(data)) == 4096
+    assert mapped.counters.dropped() == {'elements_over_limit': 904}
+
+
+@pytest.mark.parametrize(('path', 'counted'), [('items[*].inner', True), ('items', True)])
+def test_counts_that_the_bytes_cannot_hold_are_refused_at_once(path, counted):
+    """Damaged bytes must not make a loop of four billion."""
+    item = Message('test/msg/Item', (('inner', Array(DOUBLE, 2)),))
+    kind = Message('test/msg/Kind', (('items', Sequence(item)), ('end', DOUBLE)))
+    data = b'\0\1\0\0' + struct.pack('<I', 0xffff_ffff) + bytes(90)
+    wanted = parse_path(path).counted() if counted else parse_path(path)
+    read = compile_reader(kind, [wanted, parse_path('end')])
+    started = time.perf_counter()
+    with pytest.raises(MappingError):
+        read(data)
+    assert time.perf_counter() - started < 0.5
 
 
 def test_a_huge_count_of_elements_costs_nothing():
