@@ -107,7 +107,9 @@ class Outbox:
         self._fresh_from = frames[-1].key + 1
         for lane, fresh in self._fresh.items():
             if fresh:
-                self._read_to[lane] = min(self._read_to[lane], min(f.key for f in fresh) - 1)
+                # What was read and not taken yet is read again, or it would be passed over.
+                first = min(frame.key for frame in (*fresh, *self._read[lane]))
+                self._read_to[lane] = min(self._read_to[lane], first - 1)
                 self._read[lane].clear()
                 self._drained[lane] = False
                 fresh.clear()
