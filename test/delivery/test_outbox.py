@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 import tempfile
 
+from hypothesis import example
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -80,8 +81,10 @@ STEPS = st.lists(st.one_of(
 ), max_size=80)
 
 
+@example([('make', 'state'), ('make', 'state'), ('take', 1), ('make', 'state'),
+          ('give_back', None)], 0)
 @given(STEPS, st.sampled_from([0, 40, 1_000_000]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_every_frame_is_handed_out_until_it_is_settled(steps, fresh_bytes):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(outbox_module, 'MAX_FRESH_BYTES', fresh_bytes)
