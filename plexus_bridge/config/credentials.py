@@ -10,50 +10,82 @@ or from ROS parameters, which every node on the graph can read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-import ipaddress
 import json
 import os
 from pathlib import Path
 import secrets
 from typing import Any
-from urllib.parse import urlsplit
 
+from plexus_bridge.config.gateway_url import is_loopback
 from plexus_bridge.errors import ConfigError
 
 
 def state_folder(environment: Mapping[str, str] | None = None) -> Path:
-    """Return the folder of all that is kept between runs: PLEXUS_HOME or ``~/.plexus``."""
+    """Return the folder of what is kept between runs: PLEXUS_HOME or ``~/.plexus``."""
     home = (os.environ if environment is None else environment).get('PLEXUS_HOME')
-    return Path(home) if home else Path.home() / '.plexus'
+    if home:
+        return Path(home)
+    try:
+        return Path.home() / '.plexus'
+    except RuntimeError:
+        raise ConfigError(
+            'there is no home folder to keep things in; set HOME or PLEXUS_HOME') from None
 
 
 def find_api_key(gateway_url: str, folder: Path,
                  environment: Mapping[str, str] | None = None) -> str:
     """
-    Return the key: PLEXUS_API_KEY, else ``api_key`` of config.json, else the local gateway's.
+    Return the key: PLEXUS_API_KEY, else the local gateway's, else ``api_key`` of config.json.
 
-    The last one only for a gateway on this machine. ConfigError if there is none.
+    The local gateway's only for a gateway on this machine, and there before config.json, whose key
+    is most often that of a gateway elsewhere. ConfigError if there is none.
     """
     key = (os.environ if environment is None else environment).get('PLEXUS_API_KEY', '').strip()
-    if key:
-        return key
-    configured = _read_config(folder).get('api_key')
-    if isinstance(configured, str) and configured:
-        return configured
-    key_file = folder / 'gateway' / 'key'
-    if is_loopback(gateway_url):
-        try:
-            return key_file.read_text(encoding='ascii').strip()
-        except FileNotFoundError:
-            pass
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{key_file}: the local gateway's key cannot be read: {error}"
-                              ) from None
-    hint = (f' or start the local gateway (plexus-bridge gateway), which writes {key_file}'
-            if is_loopback(gateway_url) else '')
-    raise ConfigError(
-        f'no API key for {gateway_url}: set PLEXUS_API_KEY, or api_key in '
-        f'{folder / "config.json"}{hint}')
+    if not key and is_loopback(gateway_url):
+        key = _local_gateway_key(folder)
+    if not key:
+        configured = _read_config(folder).get('api_key')
+        key = configured.strip() if isinstance(configured, str) else ''
+    if not key:
+        hint = (f' or start the local gateway (plexus-bridge gateway), which writes '
+                f'{_key_file(folder)}' if is_loopback(gateway_url) else '')
+        raise ConfigError(
+            f'no API key for {gateway_url}: set PLEXUS_API_KEY, or api_key in '
+            f'{folder / "config.json"}{hint}')
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            f'the API key for {gateway_url} has blanks or letters in it that no key has; copy it '
+            'anew')
+    return key
+
+
+def refusal_hint(gateway_url: str, folder: Path, api_key: str) -> str:
+    """Return why a gateway on this machine may refuse a key and what to do, or nothing."""
+    try:
+        local = _local_gateway_key(folder) if is_loopback(gateway_url) else api_key
+    except ConfigError as error:
+        return str(error)
+    if local == api_key:
+        return ''
+    if not local:
+        return (f'the gateway on this machine keeps its key in {_key_file(folder)}, which is not '
+                'there; is its PLEXUS_HOME another one?')
+    return (f'the key in use is not that of the gateway on this machine, which is in '
+            f'{_key_file(folder)}; unset PLEXUS_API_KEY to use that one')
+
+
+def _key_file(folder: Path) -> Path:
+    return folder / 'gateway' / 'key'
+
+
+def _local_gateway_key(folder: Path) -> str:
+    try:
+        return _key_file(folder).read_text(encoding='ascii').strip()
+    except FileNotFoundError:
+        return ''
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{_key_file(folder)}: the local gateway's key cannot be read: {error}") from None
 
 
 def find_source_id(folder: Path) -> str:
@@ -65,15 +97,6 @@ def find_source_id(folder: Path) -> str:
     source_id = f'source-{secrets.token_hex(4)}'
     _write_config(folder, {**config, 'source_id': source_id})
     return source_id
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether an address is this machine itself."""
-    host = urlsplit(url).hostname or ''
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == 'localhost'
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dataclasses import field
 import difflib
 import json
+import math
 import os
 from pathlib import Path
 import re
@@ -23,7 +24,14 @@ from plexus_bridge.errors import Problem
 
 Place = tuple[str | int, ...]
 
+# A map needs neither; what has more is a mistake, or made to take all memory and time.
+MAX_DEPTH = 50
+MAX_NODES = 100_000
+
 _VARIABLE = re.compile(r'\$\{([A-Za-z_][A-Za-z0-9_]*)\}')
+# A number in YAML 1.2 and to everybody, a text in the YAML 1.1 of PyYAML.
+_EXPONENT = re.compile(r'[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+')
+_SURROGATE = re.compile('[\ud800-\udfff]')
 
 
 @dataclass
@@ -46,10 +54,12 @@ class Document:
     def check(self, schema: Mapping[str, Any]) -> None:
         """Note every difference from a JSON Schema (draft 7)."""
         validator = jsonschema.Draft7Validator(schema)
+        # One cause, one problem: what could not be read cannot fit the schema either.
+        known = {problem.where for problem in self.problems}
         for error in validator.iter_errors(self.value):
             for place, text in _explain(error):
-                # One cause, one problem: what could not be read cannot fit the schema either.
-                if place_text(place) not in {known.where for known in self.problems}:
+                if (where := place_text(place)) not in known:
+                    known.add(where)
                     self.problem(place, text)
 
     def raise_problems(self) -> None:
@@ -84,19 +94,35 @@ def read_document(file: Path | str, environment: Mapping[str, str] | None = None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(str(file), 0, 0, '', f'cannot be read: {error}')]) from None
     document = Document(str(file))
+    node = _compose(str(file), text)
+    reader = _NodeReader(document, os.environ if environment is None else environment)
+    document.value = reader.value(node, ()) if node is not None else None
+    return document
+
+
+def _compose(file: str, text: str) -> yaml.Node | None:
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    except RecursionError:
+        raise _too_deep(file) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         raise ConfigError([Problem(
-            str(file), line, column, '', f'is not YAML: {error.problem or error.context}'
+            file, line, column, '', f'is not YAML: {error.problem or error.context}'
         )]) from None
     except yaml.YAMLError as error:
-        raise ConfigError([Problem(str(file), 0, 0, '', f'is not YAML: {error}')]) from None
-    reader = _NodeReader(document, os.environ if environment is None else environment)
-    document.value = reader.value(node, ()) if node is not None else None
-    return document
+        raise ConfigError([Problem(file, 0, 0, '', f'is not YAML: {error}')]) from None
+    except (ValueError, OverflowError):
+        raise ConfigError([Problem(
+            file, 0, 0, '', 'is not YAML: a number or an escape such as "\\U00110000" in it is '
+            'beyond what there is')]) from None
+    return node
+
+
+def _too_deep(file: str, line: int = 0, column: int = 0) -> ConfigError:
+    return ConfigError([Problem(
+        file, line, column, '', f'is nested too deeply; expected at most {MAX_DEPTH} levels')])
 
 
 def load_schema(name: str) -> dict[str, Any]:
@@ -114,9 +140,18 @@ class _NodeReader:
         self._environment = environment
         self._scalars = yaml.constructor.SafeConstructor()
         self._open: list[yaml.Node] = []
+        self._nodes = 0
 
     def value(self, node: yaml.Node, place: Place) -> Any:
-        self._document.places[place] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        here = (node.start_mark.line + 1, node.start_mark.column + 1)
+        self._document.places[place] = here
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise ConfigError([Problem(
+                self._document.file, *here, '', 'holds too much, aliases followed; expected at '
+                f'most {MAX_NODES} values')])
+        if len(self._open) > MAX_DEPTH:
+            raise _too_deep(self._document.file, *here)
         if any(node is outer for outer in self._open):
             self._document.problem(place, 'an alias contains itself')
             return None
@@ -133,8 +168,15 @@ class _NodeReader:
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._document.problem(place, 'has a key that is a list or mapping, expected a '
+                                       'text')
+                continue
             key = str(key_node.value)
             here = (*place, key)
+            if _SURROGATE.search(key):
+                self._document.problem(place, _no_text(key))
+                continue
             value = self.value(value_node, here)
             # What is said of an entry is shown at its key.
             self._document.places[here] = (
@@ -144,15 +186,37 @@ class _NodeReader:
             values[key] = value
         return values
 
-    def _scalar(self, node: yaml.Node, place: Place) -> Any:
+    def _scalar(self, node: Any, place: Place) -> Any:
+        if node.style is None and node.tag.endswith(':str') and _EXPONENT.fullmatch(node.value):
+            return self._number(float(node.value), place)
         try:
             value = self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            self._document.problem(place, f'cannot be understood: {error}')
+        except Exception as error:  # anything at all comes out of PyYAML for '!!bool foo'
+            reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
+            self._document.problem(
+                place, f'saw {_shown(node.value)}, which cannot be read as '
+                f'{node.tag.rpartition(":")[2]}: {reason}')
             return None
+        if isinstance(value, int | float):
+            return self._number(value, place)
         if not isinstance(value, str):
             return value
-        return _VARIABLE.sub(lambda match: self._variable(match[1], place), value)
+        text = _VARIABLE.sub(lambda match: self._variable(match[1], place), value)
+        if _SURROGATE.search(text):
+            self._document.problem(place, _no_text(text))
+            return None
+        return text
+
+    def _number(self, value: float, place: Place) -> float | None:
+        try:
+            if math.isfinite(value):
+                return value
+        except OverflowError:  # an integer that no float can hold
+            pass
+        self._document.problem(
+            place, f'saw {value if isinstance(value, float) else "a number beyond 1.8e308"}, '
+            'expected a finite number')
+        return None
 
     def _variable(self, name: str, place: Place) -> str:
         if name not in self._environment:
@@ -160,6 +224,10 @@ class _NodeReader:
                 place, f'${{{name}}} is not set; set this environment variable')
             return ''
         return self._environment[name]
+
+
+def _no_text(text: str) -> str:
+    return f'saw {text!a}, which holds half a surrogate pair and so is no text'
 
 
 _TYPE_NAMES = {

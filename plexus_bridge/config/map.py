@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
@@ -14,6 +15,8 @@ from plexus_bridge.config.document import Document
 from plexus_bridge.config.document import load_schema
 from plexus_bridge.config.document import Place
 from plexus_bridge.config.document import read_document
+from plexus_bridge.config.gateway_url import check_gateway_url
+from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import MappingError
 from plexus_bridge.errors import PointError
 from plexus_bridge.mapping.paths import parse_path
@@ -27,6 +30,9 @@ from plexus_bridge.points import MAX_TAGS
 
 DEFAULT_GATEWAY_URL = 'http://127.0.0.1:8787'
 SCHEMA = 'map.schema.json'
+# The tag of points from a simulation, which comes on top of those in the map.
+CLOCK_TAG = 'clock'
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -66,16 +72,27 @@ def _robot_map(document: Document) -> RobotMap:
             check_source_id(source_id, refuse_uuid=True)
         except PointError as error:
             document.problem(('source_id',), str(error).removeprefix('source_id: '))
+    gateway_url = body.get('gateway', {}).get('url', DEFAULT_GATEWAY_URL)
+    try:
+        check_gateway_url(gateway_url)
+    except ConfigError as error:
+        document.problem(('gateway', 'url'), str(error).removeprefix('gateway url: '))
     tags = body.get('tags', {})
     return RobotMap(
         document=document,
         source_id=source_id,
-        gateway_url=body.get('gateway', {}).get('url', DEFAULT_GATEWAY_URL),
+        gateway_url=gateway_url,
         tags=tags,
         metrics=tuple(
             _metric_rule(document, ('metrics', index), rule, tags)
             for index, rule in enumerate(body.get('metrics', []))),
-        delivery=Delivery(**body.get('delivery', {})))
+        delivery=_delivery(body.get('delivery', {})))
+
+
+def _delivery(body: dict[str, Any]) -> Delivery:
+    # JSON Schema takes 50.0 for a whole number, too.
+    whole = {'flush_ms': int(body['flush_ms'])} if 'flush_ms' in body else {}
+    return Delivery(**{**body, **whole})
 
 
 def _metric_rule(
@@ -91,6 +108,8 @@ def _metric_rule(
     fields = tuple(
         rule for index, field_body in enumerate(body.get('fields', []))
         if (rule := _field_rule(document, (*place, 'fields', index), field_body, defaults)))
+    if not body.get('fields'):  # the built-in maps add units
+        _check_tag_count(document, place, {*tags, 'unit'})
     message_type = body.get('type')
     if message_type and message_type.count('/') == 1:
         message_type = message_type.replace('/', '/msg/')
@@ -144,7 +163,8 @@ def _field_rule(document: Document, place: Place, body: dict[str, Any], defaults
     transforms = body.get('as', ())
     sampling = _sampling(document, place, body) or defaults.sampling
     return FieldRule(
-        path=path, metric=body['metric'], key=paths['key'], bit=body.get('bit'),
+        path=path, metric=body['metric'], key=paths['key'],
+        bit=int(body['bit']) if 'bit' in body else None,
         transforms=(transforms,) if isinstance(transforms, str) else tuple(transforms),
         scale=body.get('scale', 1.0), offset=body.get('offset', 0.0),
         values=_values(document, place, body), not_finite=body.get('not_finite', 'skip'),
@@ -157,11 +177,17 @@ def _tags(document: Document, place: Place, body: dict[str, Any], rule_tags: Map
     tags = {**rule_tags, **body.get('tags', {})}
     if 'unit' in body:
         tags['unit'] = body['unit']
-    if len(tags) > MAX_TAGS:
-        document.problem(
-            place, f'saw {len(tags)} tags with those of the rule, the map and the unit, expected '
-            f'at most {MAX_TAGS}')
+    _check_tag_count(document, place, tags)
     return tags
+
+
+def _check_tag_count(document: Document, place: Place, tags: Iterable[str]) -> None:
+    """Note too many: one point with too many tags has its whole frame refused."""
+    count = len(set(tags) - {CLOCK_TAG})
+    if count > MAX_TAGS - 1:
+        document.problem(
+            place, f'saw {count} tags with those of the map, the rule and the unit, expected at '
+            f'most {MAX_TAGS - 1}, and one is kept for {CLOCK_TAG!r}, which marks simulated time')
 
 
 def _values(document: Document, place: Place, body: dict[str, Any]

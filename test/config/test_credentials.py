@@ -11,8 +11,10 @@ import pytest
 
 from plexus_bridge.config.credentials import find_api_key
 from plexus_bridge.config.credentials import find_source_id
-from plexus_bridge.config.credentials import is_loopback
+from plexus_bridge.config.credentials import refusal_hint
 from plexus_bridge.config.credentials import state_folder
+from plexus_bridge.config.gateway_url import check_gateway_url
+from plexus_bridge.config.gateway_url import is_loopback
 from plexus_bridge.errors import ConfigError
 
 LOCAL = 'http://127.0.0.1:8787'
@@ -27,11 +29,25 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_environment_goes_before_the_file_before_the_local_gateway(folder):
+def test_the_environment_goes_before_the_local_gateway_before_the_file(folder):
     assert find_api_key(LOCAL, folder, {'PLEXUS_API_KEY': 'plx_env'}) == 'plx_env'
-    assert find_api_key(LOCAL, folder, {'PLEXUS_API_KEY': ''}) == 'plx_file'
-    (folder / 'config.json').unlink()
-    assert find_api_key(LOCAL, folder, {}) == 'plx_local'
+    assert find_api_key(LOCAL, folder, {'PLEXUS_API_KEY': ''}) == 'plx_local'
+    assert find_api_key(REMOTE, folder, {}) == 'plx_file'
+    (folder / 'gateway' / 'key').unlink()
+    assert find_api_key(LOCAL, folder, {}) == 'plx_file'
+
+
+def test_why_a_local_gateway_may_refuse_a_key_is_known(folder):
+    assert 'unset PLEXUS_API_KEY' in refusal_hint(LOCAL, folder, 'plx_cloud')
+    assert refusal_hint(LOCAL, folder, 'plx_local') == ''
+    assert refusal_hint(REMOTE, folder, 'plx_cloud') == ''
+    (folder / 'gateway' / 'key').unlink()
+    assert 'which is not there' in refusal_hint(LOCAL, folder, 'plx_cloud')
+
+
+def test_a_key_that_no_header_can_carry_is_refused(folder):
+    with pytest.raises(ConfigError, match='copy it anew'):
+        find_api_key(REMOTE, folder, {'PLEXUS_API_KEY': 'plx_\nabc'})
 
 
 def test_the_local_gateways_key_is_never_sent_to_another_machine(folder):
@@ -65,3 +81,33 @@ def test_loopback_addresses_are_known(url, expected):
 def test_the_state_folder_can_be_set(tmp_path):
     assert state_folder({'PLEXUS_HOME': str(tmp_path)}) == tmp_path
     assert state_folder({}).name == '.plexus'
+
+
+def test_without_any_home_folder_the_message_says_what_to_set(monkeypatch):
+    def no_home():
+        raise RuntimeError('Could not determine home directory.')
+
+    monkeypatch.setattr('pathlib.Path.home', no_home)
+    with pytest.raises(ConfigError, match='set HOME or PLEXUS_HOME'):
+        state_folder({})
+
+
+@pytest.mark.parametrize('url', [
+    'http://127.0.0.1:8787', 'https://gateway.example.com', 'http://[::1]:8787/prefix',
+    'http://robot-gateway:80'])
+def test_addresses_that_can_be_gateways_are_taken(url):
+    assert check_gateway_url(url) == url
+
+
+@pytest.mark.parametrize(('url', 'reason'), [
+    ('localhost:8787', 'does not begin with http'), ('127.0.0.1', 'does not begin with http'),
+    ('ws://h', 'does not begin with http'), ('http:/h', 'does not begin with http'),
+    ('http://', 'names no host'), ('http://:80', 'names no host'),
+    ('http://h:99999', 'ort out of range'), ('http://h:abc', 'ort could not be cast'),
+    ('http://h:0', 'port 0'), ('http://[::1', 'Invalid IPv6 URL'), ('http://[zz]:80', 'zz'),
+    ('http://x y', 'a blank'), ('http://u:p@h', 'user name'), ('https://h?x=1', 'a query'),
+    ('http://a..b', 'label')])
+def test_addresses_that_cannot_be_gateways_are_explained(url, reason):
+    with pytest.raises(ConfigError, match=reason) as caught:
+        check_gateway_url(url)
+    assert repr(url) in str(caught.value)

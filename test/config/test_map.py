@@ -8,6 +8,11 @@ import json
 from pathlib import Path
 import re
 
+from hypothesis import event
+from hypothesis import given
+from hypothesis import HealthCheck
+from hypothesis import settings
+from hypothesis import strategies as st
 import jsonschema
 import pytest
 
@@ -115,11 +120,110 @@ metrics:
      'as "husky-01"'),
     ('version: 1\ngateway: {url: "${NOWHERE}"}',
      'robot.yaml:2:16: gateway.url: ${NOWHERE} is not set; set this environment variable'),
+    ('version: 1\ngateway: {url: "http://h:99999"}',
+     "robot.yaml:2:11: gateway.url: saw 'http://h:99999': Port out of range 0-65535; expected "
+     'an address such as https://gateway.example.com or http://127.0.0.1:8787'),
+    ('version: 1\ndelivery: {max_disk_mb: .inf}',
+     'robot.yaml:2:25: delivery.max_disk_mb: saw inf, expected a finite number'),
+    (f'version: 1\ndelivery: {{max_disk_mb: {"9" * 400}}}',
+     'robot.yaml:2:25: delivery.max_disk_mb: saw a number beyond 1.8e308, expected a finite '
+     'number'),
+    ('version: 1\nmetrics: [{topic: /a, fields: [{path: a, metric: m, scale: .nan}]}]',
+     'robot.yaml:2:60: metrics[0].fields[0].scale: saw nan, expected a finite number'),
+    ('version: 1\nsource_id: !!bool foo',
+     'robot.yaml:2:12: source_id: saw "foo", which cannot be read as bool: \'foo\''),
+    ('version: 1\ntags: {a: "\\ud800"}',
+     "robot.yaml:2:11: tags.a: saw '\\ud800', which holds half a surrogate pair and so is no "
+     'text'),
+    ('version: 1\ntags: {[1]: a}',
+     'robot.yaml:2:7: tags: has a key that is a list or mapping, expected a text'),
+    ('version: 1\nx: ' + '[' * 60 + ']' * 60,
+     'robot.yaml:2:54: is nested too deeply; expected at most 50 levels'),
+    ('version: 1\nx: ' + '[' * 3000 + ']' * 3000,
+     'robot.yaml: is nested too deeply; expected at most 50 levels'),
     ('version: 1\nx: &a\n  - *a', "robot.yaml:2:1: x: unknown key 'x'; expected one of version, "
      'source_id, gateway, tags, metrics, delivery'),
 ])
 def test_a_wrong_map_is_explained(problems, text, expected):
     assert expected in problems(text)
+
+
+@pytest.mark.parametrize('topic', ['/1abc', '1abc', '/a/1b', '~/1', '/{a}/1', '/'])
+def test_names_that_no_topic_can_have_are_told(problems, topic):
+    assert problems(f'version: 1\nmetrics: [{{topic: "{topic}"}}]')[0].startswith(
+        f'robot.yaml:2:12: metrics[0].topic: saw "{topic}", expected: Topic name, such as')
+
+
+@pytest.mark.parametrize('topic', ['/a1/_b', '~/a', '/{a}1/*2', '/**/a', 'x'])
+def test_names_that_a_topic_can_have_are_taken(load, topic):
+    assert load(f'version: 1\nmetrics: [{{topic: "{topic}"}}]').metrics[0].topic == topic
+
+
+def test_aliases_that_make_much_of_little_are_refused(problems):
+    bomb = 'a0: &a0 [1,1,1,1,1,1,1,1,1]\n' + ''.join(
+        f'a{i}: &a{i} [{",".join([f"*a{i - 1}"] * 9)}]\n' for i in range(1, 9))
+    assert 'holds too much, aliases followed' in problems(bomb)[0]
+
+
+def test_numbers_are_read_as_everybody_writes_them(load):
+    robot = load('''
+version: 1
+metrics:
+  - topic: /a
+    fields:
+      - {path: a, metric: m, bit: 3.0, scale: 1e-3, offset: -2E+2}
+      - {path: b, metric: n, unit: "1e3"}
+delivery: {flush_ms: 50.0}
+''')
+    first, second = robot.metrics[0].fields
+    assert (first.scale, first.offset, second.tags['unit']) == (0.001, -200, '1e3')
+    assert (type(first.bit), type(robot.delivery.flush_ms)) == (int, int)
+
+
+def tags(name: str, count: int) -> str:
+    return '{' + ', '.join(f'{name}{index}: x' for index in range(count)) + '}'
+
+
+@pytest.mark.parametrize(('rule', 'column', 'place'), [
+    (f'tags: {tags("r", 5)}', 11, 'metrics[0]'),
+    (f'tags: {tags("r", 5)}, fields: [{{path: a, metric: m, unit: V}}]', 75,
+     'metrics[0].fields[0]')])
+def test_more_tags_than_a_point_may_have_are_told(problems, rule, column, place):
+    # One too many spoils not only its point, but the whole frame that the point is in.
+    told = problems(f'version: 1\ntags: {tags("m", 10)}\nmetrics: [{{topic: /a, {rule}}}]')
+    assert told == [
+        f'robot.yaml:3:{column}: {place}: saw 16 tags with those of the map, the rule and the '
+        "unit, expected at most 15, and one is kept for 'clock', which marks simulated time"]
+
+
+def test_as_many_tags_as_a_point_may_have_are_taken(load):
+    assert load(f'version: 1\ntags: {tags("m", 10)}\n'
+                f'metrics: [{{topic: /a, tags: {tags("r", 4)}}}]').metrics
+
+
+PIECES = st.sampled_from([
+    'version: 1\n', 'metrics:\n', ' - ', 'topic: /a\n', '   fields:\n',
+    '    - {path: a, metric: m', ', scale: ', ', bit: ', ', deadband: ', ', values: {', '}', '{',
+    '[', ']', ': ', '\n', '  ', '"', '\\ud800', '\\U99999999', '!!timestamp ', '!!bool ',
+    '!!int ', '!!float ', '!!binary ', '!!set ', '!!omap ', '!!python/name:os.system ', '""',
+    'foo', '&a ', '*a', '<<: ', '? ', '.nan', '1e400', '-', '0x', '1:20', '2020-99-99',
+    'delivery: {max_disk_mb: ', 'tags: ', 'gateway: {url: ', 'http://[', 'source_id: ', '007',
+    '~', '%YAML 9.9\n', '---\n', '|', '\t', '#'])
+
+
+@settings(max_examples=400, deadline=None,
+          suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.one_of(
+    st.lists(PIECES, max_size=25).map(''.join),
+    st.lists(st.one_of(PIECES, st.text(max_size=3)), max_size=25).map(
+        lambda pieces: 'version: 1\n' + ''.join(pieces))))
+def test_whatever_the_text_nothing_but_a_config_error_comes(tmp_path, text):
+    file = tmp_path / 'robot.yaml'
+    file.write_text(text, encoding='utf-8', errors='replace')
+    try:
+        assert load_map(file, {}).document.value['version'] == 1
+    except ConfigError:
+        event('refused')
 
 
 def test_a_missing_file_is_told_with_the_folder_that_was_searched(tmp_path):
