@@ -9,16 +9,23 @@ than one frame of bulk.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+import contextlib
 import errno
+from http import HTTPStatus
 import select
 import socket
 import ssl
+import threading
+from typing import Any
 from urllib.parse import urlsplit
 
 import websocket
 from websocket import ABNF
 
+from plexus_bridge.config.gateway_url import is_loopback
 from plexus_bridge.errors import LinkError
+from plexus_bridge.errors import NotAuthorised
 from plexus_bridge.protocol.messages import Binary
 from plexus_bridge.protocol.messages import Close
 from plexus_bridge.protocol.messages import CloseCode
@@ -28,7 +35,13 @@ from plexus_bridge.protocol.messages import Text
 CONNECT_TIMEOUT_S = 10.0
 # Largest message that we take from a gateway; theirs are commands and acknowledgements.
 MAX_RECEIVED_BYTES = 1024 * 1024
+# What one `read` takes at most, so that a peer that never stops does not keep us from sending.
+MAX_READ_BYTES = 262_144
+MAX_READ_FRAMES = 256
 _SEND_CHUNK = 65536
+_SWITCHING_PROTOCOLS = 101
+# websocket-client heeds the list of hosts without a proxy only where a proxy is named.
+_NO_PROXY = {'http_proxy_host': 'unused.invalid', 'http_no_proxy': ['*']}
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -42,20 +55,54 @@ def socket_url(gateway_url: str) -> str:
     return f'{scheme}://{parts.netloc}{path}'
 
 
+class _BoundedWebSocket(websocket.WebSocket):  # type: ignore[misc]
+    """Hands out `allowance` bytes, then says that it would block."""
+
+    allowance = 0
+
+    def _recv(self, bufsize: int) -> bytes:
+        length = self.frame_buffer.length
+        if length and length > MAX_RECEIVED_BYTES:
+            raise LinkError(f'the gateway began a message of {length} bytes, expected at most '
+                            f'{MAX_RECEIVED_BYTES}')
+        if self.allowance <= 0:
+            raise BlockingIOError
+        data: bytes = super()._recv(bufsize)
+        self.allowance -= len(data)
+        return data
+
+
 class DeviceSocket:
-    """An open device socket; LinkError from any method says that it is gone."""
+    """
+    An open device socket; LinkError from any method says that it is gone.
+
+    NotAuthorised says that the gateway refused already the request for a socket.
+    """
 
     def __init__(self, url: str, *, timeout_s: float = CONNECT_TIMEOUT_S):
+        self._connection = _BoundedWebSocket(
+            sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),), skip_utf8_validation=True)
+        deadline = _Deadline(self._connection, timeout_s)
         try:
-            self._connection = websocket.create_connection(
-                url, timeout=timeout_s, skip_utf8_validation=True,
-                sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),))
-        except (websocket.WebSocketException, OSError, ValueError) as error:
-            raise LinkError(f'{url}: {_reason(error)}') from None
+            # The time-out is for connecting and for each single read of the answer.
+            self._connection.settimeout(timeout_s)
+            self._connection.connect(
+                url, redirect_limit=0, **(_NO_PROXY if is_loopback(url) else {}))
+            _check_answer(self._connection)
+        except Exception as error:
+            # Old websocket-client raises IndexError, TypeError … where the peer speaks no HTTP.
+            self._connection.shutdown()
+            reason = (deadline.reason() or _redirected(self._connection.handshake_response)
+                      or _reason(error))
+            kind = NotAuthorised if _is_refusal(error) else LinkError
+            raise kind(f'{url}: {reason}') from None
+        finally:
+            deadline.cancel()
         self._connection.settimeout(0)
         self._outgoing = bytearray()
-        self._fragments: list[bytes] = []
+        self._fragments = bytearray()
         self._fragments_opcode = ABNF.OPCODE_TEXT
+        self._unread = False
 
     def fileno(self) -> int:
         """Return the file descriptor, for `select`."""
@@ -66,6 +113,11 @@ class DeviceSocket:
     def unsent_bytes(self) -> int:
         """How much waits to be written."""
         return len(self._outgoing)
+
+    @property
+    def unread(self) -> bool:
+        """Whether `read` stopped before the end: `select` may know nothing of what is left."""
+        return self._unread
 
     def send(self, message: Message) -> None:
         """Queue one message and write what the network takes now."""
@@ -95,17 +147,19 @@ class DeviceSocket:
             raise LinkError(f'writing failed: {_reason(error)}') from None
 
     def read(self) -> list[Message]:
-        """Return the whole messages that have arrived; pings are answered on the way."""
+        """
+        Return the whole messages that have arrived; pings are answered on the way.
+
+        After MAX_READ_BYTES or MAX_READ_FRAMES the rest is left for the next call.
+        """
         messages: list[Message] = []
-        while True:
+        self._connection.allowance = MAX_READ_BYTES
+        self._unread = False
+        for _ in range(MAX_READ_FRAMES):
             try:
                 frame = self._connection.recv_frame()
             except _WOULD_BLOCK:
-                length = self._connection.frame_buffer.length
-                if length and length > MAX_RECEIVED_BYTES:
-                    raise LinkError(
-                        f'the gateway began a message of {length} bytes, expected at most '
-                        f'{MAX_RECEIVED_BYTES}') from None
+                self._unread = self._connection.allowance <= 0
                 return messages
             except (websocket.WebSocketException, OSError) as error:
                 if messages:  # a goodbye may stand before the end
@@ -114,11 +168,15 @@ class DeviceSocket:
             message = self._message(frame.opcode, frame.fin, frame.data)
             if message:
                 messages.append(message)
+        self._unread = True
+        return messages
 
     def _message(self, opcode: int, final: int, data: bytes) -> Message | None:
         if opcode == ABNF.OPCODE_PING:
-            self._queue(data, ABNF.OPCODE_PONG)
-            self.write()
+            # A peer that pings and never reads must not fill our memory with answers.
+            if len(self._outgoing) < _SEND_CHUNK:
+                self._queue(data, ABNF.OPCODE_PONG)
+                self.write()
             return None
         if opcode == ABNF.OPCODE_CLOSE:
             code = int.from_bytes(data[:2], 'big') if len(data) >= 2 else CloseCode.NO_STATUS
@@ -128,12 +186,12 @@ class DeviceSocket:
         if opcode != ABNF.OPCODE_CONT:
             self._fragments_opcode = opcode
             self._fragments.clear()
-        self._fragments.append(data)
-        if sum(map(len, self._fragments)) > MAX_RECEIVED_BYTES:
+        self._fragments += data
+        if len(self._fragments) > MAX_RECEIVED_BYTES:
             raise LinkError(f'the gateway sent a message of over {MAX_RECEIVED_BYTES} bytes')
         if not final:
             return None
-        payload = b''.join(self._fragments)
+        payload = bytes(self._fragments)
         self._fragments.clear()
         return Text(payload) if self._fragments_opcode == ABNF.OPCODE_TEXT else Binary(payload)
 
@@ -153,22 +211,95 @@ def wait(connection: DeviceSocket | None, wake: socket.socket, timeout_s: float
     """Wait until the socket can be read, or written if that is wanted, or `wake` was poked."""
     reading: list[DeviceSocket | socket.socket] = [wake]
     writing: list[DeviceSocket] = []
+    unread = False
     if connection is not None:
         reading.append(connection)
+        if connection.unread:
+            unread = True
+            timeout_s = 0.0
         if connection.unsent_bytes:
             writing.append(connection)
     readable, writable, _ = select.select(reading, writing, [], timeout_s)
-    return connection in readable, bool(writable)
+    return connection in readable or unread, bool(writable)
+
+
+class _Deadline:
+    """
+    Ends a handshake that takes longer than it may, however busily the peer sends.
+
+    The connection to an environment's proxy is not covered: each of its steps has a time-out.
+    """
+
+    def __init__(self, connection: websocket.WebSocket, timeout_s: float):
+        self._connection = connection
+        self._timeout_s = timeout_s
+        self._passed = False
+        self._timer = threading.Timer(timeout_s, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def reason(self) -> str:
+        """Return why the handshake ended, empty if not for this."""
+        return f'no whole answer within {self._timeout_s:g} s' if self._passed else ''
+
+    def _end(self) -> None:
+        self._passed = True
+        connected = self._connection.sock
+        if connected is not None:
+            with contextlib.suppress(OSError):  # it has ended by itself
+                # Not of the TLS layer, whose own shutdown would forget its state under the reader.
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+
+def _check_answer(connection: websocket.WebSocket) -> None:
+    # Some websocket-client take a redirect that is not to be followed for success.
+    if connection.handshake_response.status != _SWITCHING_PROTOCOLS:
+        raise LinkError(f'saw HTTP status {connection.handshake_response.status}, expected 101')
+
+
+def _redirected(answer: Any) -> str:
+    """Return why an answer is refused that sends us elsewhere, empty if it does not."""
+    if answer is None or not 300 <= answer.status < 400:
+        return ''
+    return _redirect_reason(answer.status, answer.headers)
+
+
+def _redirect_reason(status: int, headers: Mapping[str, str] | None) -> str:
+    where = (headers or {}).get('location') or 'nowhere'
+    return (f'saw HTTP status {status}, a redirect to {where[:200]!r}, expected 101: the key is '
+            'sent to the configured address only; if that is right, set it as the gateway url')
+
+
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, websocket.WebSocketBadStatusException) and error.status_code in (
+        HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, websocket.WebSocketBadStatusException):
-        return (f'saw HTTP status {error.status_code}, expected 101: this is no Plexus gateway, '
-                'or it is not ready')
+        return _status_reason(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return f'its certificate cannot be trusted: {error.verify_message}'
     if isinstance(error, ConnectionRefusedError):
         return 'nobody listens there (connection refused)'
     if isinstance(error, OSError) and error.errno == errno.ENETUNREACH:
         return 'no network'
-    return str(error) or type(error).__name__
+    if isinstance(error, LinkError | OSError | websocket.WebSocketException):
+        return str(error) or type(error).__name__
+    return f'what answers there is no Plexus gateway ({type(error).__name__}: {error})'
+
+
+def _status_reason(error: websocket.WebSocketBadStatusException) -> str:
+    status = error.status_code
+    if status is None:
+        return 'what answers there is no Plexus gateway (no HTTP status)'
+    if 300 <= status < 400:
+        return _redirect_reason(status, error.resp_headers)
+    if _is_refusal(error):
+        return f'the gateway refuses the key with HTTP status {status}'
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return 'the gateway is not ready (HTTP status 503)'
+    return f'saw HTTP status {status}, expected 101: this is no Plexus gateway'
