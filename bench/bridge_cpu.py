@@ -12,6 +12,7 @@ bridge by rclpy callbacks and the official SDK; see subjects.py.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from pathlib import Path
 import subprocess
@@ -83,7 +84,7 @@ class Road:
 
     def __init__(self, folder: Path, subject: str, topics: int, port: int):
         self._folder = folder
-        url = f'http://127.0.0.1:{port}'
+        self._url = url = f'http://127.0.0.1:{port}'
         self.environment = {
             **os.environ, 'PLEXUS_HOME': str(folder / 'plexus'), 'HOME': str(folder),
             'PYTHONPATH': str(ROOT), 'ROS_DOMAIN_ID': '95', 'PLEXUS_GATEWAY_URL': url,
@@ -107,13 +108,25 @@ class Road:
             return subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=log,
                                     env=self.environment, cwd=self._folder)
 
-    def measure(self, seconds: float) -> tuple[float, float]:
-        """Return the subject's CPU in percent of a core, and its resident memory in MB."""
+    def measure(self, seconds: float) -> tuple[float, float, float]:
+        """Return CPU in percent of a core, resident MB, and messages per second that arrived."""
         before = cpu_seconds(self.subject.pid)
+        arrived = self._points()
         started = time.monotonic()
         time.sleep(seconds)
         used = cpu_seconds(self.subject.pid) - before
-        return 100 * used / (time.monotonic() - started), resident_mb(self.subject.pid)
+        elapsed = time.monotonic() - started
+        arrived = (self._points() - arrived) / len(FIELDS) / elapsed
+        return 100 * used / elapsed, resident_mb(self.subject.pid), arrived
+
+    def _points(self) -> int:
+        """Return how many points the gateway has received."""
+        request = urllib.request.Request(
+            f'{self._url}/v1/gateway', headers={'x-api-key': self.environment['PLEXUS_API_KEY']})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            counters = json.load(answer)['counters']
+        received: int = counters.get('socket_points', 0) + counters.get('http_points', 0)
+        return received
 
     def close(self) -> None:
         """End both."""
@@ -136,21 +149,21 @@ def answers(url: str) -> bool:
 
 
 def run(subject: str, rate: int, topics: int, seconds: float, port: int
-        ) -> tuple[float, float, float]:
-    """Return idle %, busy % and MB of one subject at one load."""
+        ) -> tuple[float, float, float, float]:
+    """Return idle %, busy %, MB and messages per second that arrived, at one load."""
     with tempfile.TemporaryDirectory() as name:
         road = Road(Path(name), subject, topics, port)
         try:
-            idle, _ = road.measure(3)
+            idle, _, _ = road.measure(3)
             publisher = subprocess.Popen(
                 [sys.executable, __file__, '--publish', str(rate), '--topics', str(topics),
                  '--seconds', str(seconds + 5)], env=road.environment)
             time.sleep(4)
-            busy, memory = road.measure(seconds)
+            busy, memory, arrived = road.measure(seconds)
             publisher.wait(seconds + 60)
         finally:
             road.close()
-    return idle, busy, memory
+    return idle, busy, memory, arrived
 
 
 def main() -> None:
@@ -166,17 +179,20 @@ def main() -> None:
     if args.publish:
         publish(args.publish, args.topics[0], args.seconds)
         return
-    print(f'{"msg/s":>6} {"topics":>6}  {"":8}{"idle %":>8}{"busy %":>8}{"us/message":>12}'
-          f'{"MB":>7}{"x limit":>9}')
+    print(f'{"msg/s":>6} {"topics":>6}  {"":8}{"idle %":>8}{"busy %":>8}{"MB":>6}{"arrived/s":>11}'
+          f'{"us/message":>12}{"x limit":>9}')
     for topics in args.topics:
         for rate in args.rates:
             limit = 0.0
             for subject in args.subjects:
-                idle, busy, memory = run(subject, rate, topics, args.seconds, args.port)
-                cost = busy / 100 / rate * 1e6
+                idle, busy, memory, arrived = run(
+                    subject, rate, topics, args.seconds, args.port)
+                # What does not arrive costs nothing; the limit keeps nothing, so all count there.
+                cost = busy / 100 / (rate if subject == 'limit' else max(arrived, 1)) * 1e6
                 limit = cost if subject == 'limit' else limit
-                print(f'{rate:6} {topics:6}  {subject:8}{idle:8.1f}{busy:8.1f}{cost:12.1f}'
-                      f'{memory:7.0f}{cost / limit if limit else 0:9.2f}', flush=True)
+                print(f'{rate:6} {topics:6}  {subject:8}{idle:8.1f}{busy:8.1f}{memory:6.0f}'
+                      f'{arrived:11.0f}{cost:12.1f}{cost / limit if limit else 0:9.2f}',
+                      flush=True)
 
 
 if __name__ == '__main__':
