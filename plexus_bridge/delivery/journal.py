@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -34,6 +35,7 @@ CREATE INDEX frames_by_lane ON frames (lane, key);
 '''
 # A row costs about this much beside its body.
 _ROW_BYTES = 64
+_EVICTED_AT_ONCE = 256
 
 
 class Journal:
@@ -49,10 +51,16 @@ class Journal:
         self.set_aside: Path | None = None
         self._max_bytes = max_bytes
         self._counters = counters
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = _lock(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _lock(path)
+        except OSError as error:
+            raise JournalError(f'{path}: cannot be made: {error.strerror}') from None
         try:
             self._database = self._open()
+        except OSError as error:
+            os.close(self._lock)
+            raise JournalError(f'{path}: cannot be opened: {error.strerror}') from None
         except BaseException:
             os.close(self._lock)
             raise
@@ -110,30 +118,35 @@ class Journal:
         return frame._replace(key=cursor.lastrowid or 0)
 
     def _forget(self, frames: Sequence[Frame]) -> None:
-        if not frames:
-            return
-        # A frame that made room for others is gone already, so what goes is counted.
-        gone = self._database.executemany(
-            'DELETE FROM frames WHERE key = ?', [(frame.key,) for frame in frames]).rowcount
-        if gone < len(frames):
-            self._recount()
-            return
         for frame in frames:
-            self._bytes -= len(frame.points_json) + _ROW_BYTES
-            self._points -= frame.points
+            # A frame that made room for others is gone already, so what goes is counted.
+            if self._database.execute(
+                    'DELETE FROM frames WHERE key = ?', (frame.key,)).rowcount:
+                self._bytes -= len(frame.points_json) + _ROW_BYTES
+                self._points -= frame.points
 
     def _evict(self) -> None:
         """Make room: the oldest bulk first, then the oldest of all."""
-        while self._bytes > self._max_bytes:
-            row = self._database.execute(
-                'DELETE FROM frames WHERE key = '
-                '(SELECT key FROM frames ORDER BY lane = ? DESC, key LIMIT 1) '
-                'RETURNING LENGTH(body), points', (int(Lane.BULK),)).fetchone()
-            if row is None:
-                return
-            self._bytes -= row[0] + _ROW_BYTES
-            self._points -= row[1]
-            self._counters.drop('journal_full', row[1])
+        for condition in ('lane = ?', 'lane != ?'):
+            while self._bytes > self._max_bytes and self._evict_some(condition):
+                pass
+
+    def _evict_some(self, condition: str) -> bool:
+        """Let the oldest go of those that fit, found by an index; False if there are none."""
+        rows = self._database.execute(
+            f'SELECT key, LENGTH(body), points FROM frames WHERE {condition} '
+            'ORDER BY key LIMIT ?', (int(Lane.BULK), _EVICTED_AT_ONCE)).fetchall()
+        last_key = 0
+        for key, size, points in rows:
+            if self._bytes <= self._max_bytes:
+                break
+            last_key = key
+            self._bytes -= size + _ROW_BYTES
+            self._points -= points
+            self._counters.drop('journal_full', points)
+        self._database.execute(
+            f'DELETE FROM frames WHERE {condition} AND key <= ?', (int(Lane.BULK), last_key))
+        return bool(rows)
 
     def _recount(self) -> None:
         try:
@@ -186,22 +199,35 @@ class Backlog:
         self._database: sqlite3.Connection | None = None
 
     def read(self, lane: Lane, after: int, before: int, max_bytes: int) -> list[Frame]:
-        """Return the oldest frames of a lane with after < key < before, at least one if any."""
+        """
+        Return the oldest frames of a lane with after < key < before, at least one if any.
+
+        JournalError says that the next one cannot be read.
+        """
+        frames: list[Frame] = []
+        size = 0
+        try:
+            with contextlib.closing(self._select(lane, after, before)) as rows:
+                for key, row_lane, points, made_ms, body in rows:
+                    size += len(body)
+                    frames.append(Frame(key, Lane(row_lane), points, made_ms, body))
+                    if size >= max_bytes:
+                        break
+        except (sqlite3.Error, TypeError, ValueError) as error:
+            # What comes before the damage can be had; the next call meets the damage itself.
+            if not frames:
+                self.close()
+                raise JournalError(
+                    f'{self._path}: frames cannot be read back: {error}') from None
+        return frames
+
+    def _select(self, lane: Lane, after: int, before: int) -> sqlite3.Cursor:
         if self._database is None:
             self._database = sqlite3.connect(
                 f'{self._path.absolute().as_uri()}?mode=ro', uri=True, timeout=5)
-        frames = []
-        size = 0
-        rows = self._database.execute(
+        return self._database.execute(
             'SELECT key, lane, points, made_ms, body FROM frames '
             'WHERE lane = ? AND key > ? AND key < ? ORDER BY key', (int(lane), after, before))
-        for key, row_lane, points, made_ms, body in rows:
-            frames.append(Frame(key, Lane(row_lane), points, made_ms, body))
-            size += len(body)
-            if size >= max_bytes:
-                break
-        rows.close()
-        return frames
 
     def close(self) -> None:
         """Let go of the file."""
@@ -215,7 +241,7 @@ def _lock(path: Path) -> int:
     lock = os.open(f'{path}.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         owner = os.read(lock, 20).decode(errors='replace').strip()
         os.close(lock)
         raise JournalError(

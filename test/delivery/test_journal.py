@@ -121,3 +121,63 @@ def test_the_file_is_for_its_owner_alone(open_journal, path):
     open_journal()
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize('lane', list(Lane))
+def test_making_room_does_not_search_the_whole_journal(open_journal, lane):
+    journal = open_journal(max_bytes=20_000 * (10 + 64))
+    journal.write([frame(b'x' * 10, lane) for _ in range(20_000)], [])
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    journal._database.set_progress_handler(count, 100)
+    journal.write([frame(b'x' * 10)], [])
+    journal._database.set_progress_handler(None, 0)
+    assert journal.points == 20_000
+    assert steps < 100, f'{steps} hundred steps for one frame among 20 000'
+
+
+def test_many_frames_make_room_for_a_large_one(open_journal, counters):
+    journal = open_journal(max_bytes=2000 * (10 + 64))
+    journal.write([frame(b'x' * 10, lane) for lane in Lane for _ in range(600)], [])
+    journal.write([frame(b'y' * 90_000)], [])
+    assert journal.size_bytes <= 2000 * 74
+    assert counters.dropped() == {'journal_full': 1801 - journal.points}
+    stored = sqlite3.connect(journal.path).execute(
+        'SELECT COUNT(*), SUM(LENGTH(body) + 64), SUM(lane = 2) FROM frames').fetchone()
+    assert stored == (journal.points, journal.size_bytes, 0)
+
+
+def test_a_journal_smaller_than_a_frame_keeps_none(open_journal, counters):
+    journal = open_journal(max_bytes=10)
+    journal.write([frame(b'x' * 100)], [])
+    assert (journal.points, journal.size_bytes) == (0, 0)
+    assert counters.dropped() == {'journal_full': 1}
+
+
+def test_a_frame_that_was_evicted_and_then_settled_is_counted_once(open_journal):
+    journal = open_journal(max_bytes=3 * (10 + 64))
+    kept = journal.write([frame(b'x' * 10) for _ in range(3)], [])
+    journal.write([frame(b'x' * 10)], [])
+    journal.write([], kept)
+    assert (journal.points, journal.size_bytes) == (1, 74)
+
+
+def test_what_cannot_be_read_back_is_a_journal_error_after_what_can(open_journal, path):
+    journal = open_journal()
+    kept = journal.write([frame(b'ab%d' % index) for index in range(3)], [])
+    with sqlite3.connect(path) as database:
+        database.execute('DROP TABLE frames')
+        database.execute('CREATE TABLE frames (key, lane, points, made_ms, body)')
+        for index, one in enumerate(kept):
+            body = one.points_json if index < 2 else None
+            database.execute('INSERT INTO frames VALUES (?, ?, 1, 1, ?)', (one.key, 1, body))
+    database.close()
+    backlog = Backlog(path)
+    assert [one.key for one in backlog.read(Lane.STATE, *EVERYTHING)] == [1, 2]
+    with pytest.raises(JournalError, match='cannot be read back'):
+        backlog.read(Lane.STATE, 2, 1 << 62, 1 << 30)
+    backlog.close()
