@@ -38,7 +38,7 @@ CLOCK_TAG = 'clock'
 class Delivery:
     """How points are kept and sent; see the schema for each."""
 
-    flush_ms: int = 50
+    flush_ms: int = 100
     max_disk_mb: float = 256.0
 
 

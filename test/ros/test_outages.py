@@ -134,7 +134,7 @@ def test_a_bridge_that_is_killed_sends_what_it_had_flushed(road, graph, status, 
         publisher.publish(300)
         graph.spin_until(
             lambda before=before: taken_in(status, before + publisher.count), 'taken in')
-        graph.spin_for(0.2)  # flush_ms is 50: what a kill may cost is over by now
+        graph.spin_for(0.4)  # flush_ms is 100: what a kill may cost is over by now
         bridge.stop(signal.SIGKILL)
     start_gateway()
     bridge = start_bridge()
