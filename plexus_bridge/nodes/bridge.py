@@ -6,15 +6,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import json
 import sys
-
-import rclpy
-from rclpy.signals import SignalHandlerOptions
 
 from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import JournalError
 from plexus_bridge.ros.bridge import Bridge
 from plexus_bridge.ros.bridge import BridgeNode
+from plexus_bridge.ros.start import ros_begun
 from plexus_bridge.stopping import StopRequest
 
 EXIT_FAILURE = 1
@@ -35,31 +34,24 @@ def run(args: argparse.Namespace) -> int:
     """Run the bridge as ``plexus-bridge run`` asks."""
     given = {'config_file': args.config_file, 'source_id': args.source_id,
              'gateway_url': args.gateway_url}
+    # ROS reads values as YAML, of which JSON is a part: 007 and "a: b.yaml" stay what they are.
     parameters = [part for name, value in given.items() if value
-                  for part in ('-p', f'{name}:={value}')]
+                  for part in ('-p', f'{name}:={json.dumps(value)}')]
     return main([sys.argv[0], *args.ros_args, '--ros-args', *parameters])
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM; return the exit code."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        with StopRequest() as stop, BridgeNode() as node:
-            return _run(node, stop)
-    finally:
-        rclpy.try_shutdown()
-
-
-def _run(node: BridgeNode, stop: StopRequest) -> int:
-    try:
-        bridge = Bridge(node)
+        with ros_begun(args), StopRequest() as stop, BridgeNode() as node:
+            bridge = Bridge(node)
+            bridge.run(stop)
     except ConfigError as error:
         print(f'plexus-bridge cannot start:\n{error}', file=sys.stderr)
         return EXIT_CONFIGURATION
     except JournalError as error:
         print(f'plexus-bridge cannot start: {error}', file=sys.stderr)
         return EXIT_FAILURE
-    bridge.run(stop)
     return 0
 
 

@@ -9,17 +9,19 @@ from collections.abc import Sequence
 import math
 import sys
 
-import rclpy
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from plexus_bridge.bags import Bag
 from plexus_bridge.errors import BagError
+from plexus_bridge.errors import ConfigError
 from plexus_bridge.ros.playback import Playback
 from plexus_bridge.ros.playback import Report
+from plexus_bridge.ros.start import parameters_told
+from plexus_bridge.ros.start import ros_begun
 from plexus_bridge.stopping import StopRequest
 
+EXIT_CONFIGURATION = 78
 FLUSH_S = 10.0
 
 
@@ -52,16 +54,19 @@ def run(args: argparse.Namespace, ros_args: Sequence[str] | None = None) -> int:
     try:
         with Bag(args.bag) as bag, StopRequest() as stop:
             bag.messages(args.topics)  # names that are not there are told before ROS is started
-            rclpy.init(args=ros_args or [], signal_handler_options=SignalHandlerOptions.NO)
-            node = Node('plexus_play')
-            try:
-                return _play(args, Playback(
-                    node, bag, args.topics, rate=args.rate, clock=args.clock), bag, stop)
-            finally:
-                node.destroy_node()
-                rclpy.try_shutdown()
+            with ros_begun(ros_args or []):
+                with parameters_told():
+                    node = Node('plexus_play')
+                try:
+                    return _play(args, Playback(
+                        node, bag, args.topics, rate=args.rate, clock=args.clock), bag, stop)
+                finally:
+                    node.destroy_node()
     except BagError as error:
         return _fail(str(error))
+    except ConfigError as error:
+        _fail(str(error))
+        return EXIT_CONFIGURATION
 
 
 def _play(args: argparse.Namespace, playback: Playback, bag: Bag, stop: StopRequest) -> int:

@@ -9,15 +9,14 @@ import contextlib
 import sys
 import threading
 
-import rclpy
-from rclpy.exceptions import InvalidParameterTypeException
-from rclpy.exceptions import InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
+from plexus_bridge.errors import ConfigError
 from plexus_bridge.ros.simulation import SimulatedRobot
+from plexus_bridge.ros.start import parameters_told
+from plexus_bridge.ros.start import ros_begun
 from plexus_bridge.stopping import StopRequest
 
 EXIT_CONFIGURATION = 78
@@ -25,22 +24,18 @@ EXIT_CONFIGURATION = 78
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM; return the exit code."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        with StopRequest() as stop:
+        with ros_begun(args), StopRequest() as stop:
             return _run(stop)
-    finally:
-        rclpy.try_shutdown()
+    except ConfigError as error:
+        print(f'simulated_robot: {error}', file=sys.stderr)
+        return EXIT_CONFIGURATION
 
 
 def _run(stop: StopRequest) -> int:
-    node = Node('simulated_robot')
-    try:
+    with parameters_told():
+        node = Node('simulated_robot')
         robot = SimulatedRobot(node)
-    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        print(f'simulated_robot: a parameter cannot be used: {error}', file=sys.stderr)
-        node.destroy_node()
-        return EXIT_CONFIGURATION
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     thread = threading.Thread(target=_serve, args=(executor,), name='services')

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import hashlib
 import logging
+from pathlib import Path
 import threading
 import time
 from types import TracebackType
@@ -20,7 +22,9 @@ from plexus_bridge import __version__
 from plexus_bridge.client.link import Link
 from plexus_bridge.config.credentials import find_api_key
 from plexus_bridge.config.credentials import find_source_id
+from plexus_bridge.config.credentials import refusal_hint
 from plexus_bridge.config.credentials import state_folder
+from plexus_bridge.config.gateway_url import check_gateway_url
 from plexus_bridge.config.map import load_map
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
@@ -39,6 +43,7 @@ from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.layouts import message_layout
 from plexus_bridge.ros.logs import log_to_ros
 from plexus_bridge.ros.logs import stop_logging_to_ros
+from plexus_bridge.ros.start import parameters_told
 from plexus_bridge.ros.status import StatusPublisher
 from plexus_bridge.stopping import StopRequest
 
@@ -46,23 +51,32 @@ log = logging.getLogger(__name__)
 
 POLL_PERIOD_S = 0.02
 PLATFORM = 'plexus-ros2'
+LONGEST_NAME = 200
 
 
 class BridgeNode(Node):
-    """The node ``plexus_bridge`` with its parameters; they say where and who, nothing secret."""
+    """
+    The node ``plexus_bridge`` with its parameters; they say where and who, nothing secret.
+
+    ConfigError if a parameter that was given is of the wrong type.
+    """
 
     def __init__(self) -> None:
-        super().__init__('plexus_bridge')
+        with parameters_told():
+            super().__init__('plexus_bridge')
+            self._declare()
+        self._handler = log_to_ros(self)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self)
+        self._thread = threading.Thread(target=self._serve, name='plexus-ros')
+
+    def _declare(self) -> None:
         for name, description in (
                 ('config_file', 'The map: which topics become which metrics (YAML).'),
                 ('source_id', "The robot's name in Plexus. Default: the map's."),
                 ('gateway_url', "http(s) address of the gateway. Default: the map's.")):
             self.declare_parameter(
                 name, '', ParameterDescriptor(description=description, read_only=True))
-        self._handler = log_to_ros(self)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self)
-        self._thread = threading.Thread(target=self._serve, name='plexus-ros')
 
     def __enter__(self) -> BridgeNode:
         self._thread.start()
@@ -102,17 +116,18 @@ class Bridge:
         self._map = load_map(config_file)
         check_known_types(self._map)
         folder = state_folder()
-        gateway_url = node.setting('gateway_url') or self._map.gateway_url
+        gateway_url = check_gateway_url(node.setting('gateway_url') or self._map.gateway_url)
         source_id = node.setting('source_id') or self._map.source_id or find_source_id(folder)
         try:
             check_source_id(source_id, refuse_uuid=True)
         except PointError as error:
             raise ConfigError(str(error)) from None
         api_key = find_api_key(gateway_url, folder)
+        self.refusal_hint = refusal_hint(gateway_url, folder, api_key)
         self.counters = Counters()
         lanes = Lanes(self.counters)
         self._journal = Journal(
-            folder / 'journal' / f'{source_id}.db',
+            _journal_folder(folder) / f'{_file_name(source_id)}.db',
             int(self._map.delivery.max_disk_mb * 1_000_000), self.counters)
         if self._journal.set_aside:
             log.error('the journal was damaged; it lies in %s now and a new one was begun',
@@ -166,6 +181,25 @@ class Bridge:
             self.counters.add('journal_errors')
             if self.counters['journal_errors'] == 1:
                 log.error('%s; new data waits in memory', error)
+
+
+def _journal_folder(folder: Path) -> Path:
+    journal = folder / 'journal'
+    try:
+        journal.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigError(
+            f'{journal}: this folder cannot be made: {error.strerror}; set PLEXUS_HOME to a '
+            'folder that may be written to') from None
+    return journal
+
+
+def _file_name(source_id: str) -> str:
+    """Return a name that leaves room for endings: file systems take 255 bytes at most."""
+    if len(source_id) <= LONGEST_NAME:
+        return source_id
+    digest = hashlib.sha256(source_id.encode()).hexdigest()[:16]
+    return f'{source_id[:LONGEST_NAME - 17]}-{digest}'
 
 
 def check_known_types(robot_map: RobotMap) -> None:

@@ -47,6 +47,8 @@ EVERY_DEPTH = 1000
 LONGEST_POLL_S = 0.1
 # Messages taken from one topic before the others have their turn.
 TAKE_AT_MOST = 500
+# A wildcard's topic on which nobody publishes for so long is let go: ever new ones may come.
+GONE_S = 300.0
 
 
 class RuleState(enum.Enum):
@@ -58,6 +60,7 @@ class RuleState(enum.Enum):
     UNKNOWN_TYPE = 'type not installed'
     PATH_MISSING = 'path missing'
     NOTHING_PUBLISHED = 'nothing published yet'
+    MALFORMED = 'messages cannot be read'
     OK = 'data flows'
 
 
@@ -66,7 +69,7 @@ _LEVELS = {
     RuleState.NOTHING_PUBLISHED: logging.DEBUG}
 
 
-@dataclass
+@dataclass(eq=False)
 class RuleIntake:
     """One rule on one topic: the subscription, the mapping, and how it goes."""
 
@@ -85,6 +88,11 @@ class RuleIntake:
     take_message: Callable[[Any, bool], tuple[bytes, Any] | None] | None = None
     messages: int = 0
     unreadable: int = 0
+    # Why the first message that could not be read was so, and whether any could be.
+    trouble: str = ''
+    readable: bool = False
+    # Since when nobody publishes (the clock of `poll`), None while somebody does.
+    gone_at: float | None = None
     last_received_ms: int = 0
     publisher_count: int = -1
     discover_at: float = 0.0
@@ -131,14 +139,12 @@ class Intake:
             self._expand_patterns()
             for topic in self.topics:
                 if topic.topic and self._has_changed(topic, now):
-                    self._discover(topic)
+                    self._discover(topic, now)
+            self._let_go(now)
         now_ms = int(now * 1000)
         for topic in self.topics:
             if topic.mapper is not None and now >= topic.poll_at:
-                if topic.mapper.every or topic.mapper.is_due(now_ms):
-                    self._take(topic, topic.mapper, now)
-                if topic.mapper.settles:
-                    self._guarded(topic, topic.mapper.settle, now_ms)
+                self._serve(topic, topic.mapper, now, now_ms)
         if self._taken:
             self._counters.add('messages', self._taken)
             self._taken = 0
@@ -146,8 +152,7 @@ class Intake:
     def close(self) -> None:
         """Map what waits and destroy the subscriptions."""
         for topic in self.topics:
-            if topic.mapper is not None:
-                self._guarded(topic, topic.mapper.finish)
+            self._finish(topic)
             self._unsubscribe(topic)
 
     # -- the graph
@@ -156,20 +161,36 @@ class Intake:
         """Give every topic that has come and fits a pattern its own place."""
         if not self._patterns:
             return
-        names = [name for name, _ in self._node.get_topic_names_and_types()]
+        found = self._node.get_topic_names_and_types()
         for pattern, waiting in self._patterns:
             known = {topic.topic for topic in self.topics if topic.index == waiting.index}
-            for name in names:
-                captures = pattern.match(name)
-                if captures is None or name in known:
+            for name, types in found:
+                if name in known or (captures := pattern.match(name)) is None:
                     continue
-                if waiting in self.topics:
-                    self.topics.remove(waiting)
-                self.topics.append(RuleIntake(waiting.rule, waiting.index, name, captures))
-                self.topics.sort(key=lambda topic: (topic.index, topic.topic))
+                if waiting.rule.type is not None and waiting.rule.type not in types:
+                    continue  # not meant by this rule
+                if not find_publishers(self._node, name).count:
+                    continue
+                self._replace([waiting], [RuleIntake(waiting.rule, waiting.index, name, captures)])
             if waiting in self.topics:
                 waiting.tell(RuleState.NO_PUBLISHER,
                              'no topic fits this pattern; it is waited for')
+
+    def _let_go(self, now: float) -> None:
+        for _, waiting in self._patterns:
+            mine = [topic for topic in self.topics if topic.index == waiting.index]
+            gone = [topic for topic in mine
+                    if topic.gone_at is not None and now - topic.gone_at >= GONE_S]
+            for topic in gone:
+                self._finish(topic)
+                self._unsubscribe(topic)
+            if gone:
+                self._replace(gone, [waiting] if len(gone) == len(mine) else [])
+
+    def _replace(self, old: list[RuleIntake], new: list[RuleIntake]) -> None:
+        """Make a new list: the status walks through the old one on another thread."""
+        self.topics = sorted((*(topic for topic in self.topics if topic not in old), *new),
+                             key=lambda topic: (topic.index, topic.topic))
 
     def _has_changed(self, topic: RuleIntake, now: float) -> bool:
         """Ask for the number of publishers, which is cheap, and now and then for all of it."""
@@ -180,8 +201,12 @@ class Intake:
         topic.discover_at = now + FULL_DISCOVERY_PERIOD_S
         return True
 
-    def _discover(self, topic: RuleIntake) -> None:
+    def _discover(self, topic: RuleIntake, now: float) -> None:
         publishers = find_publishers(self._node, topic.topic)
+        if publishers.count:
+            topic.gone_at = None
+        elif topic.gone_at is None:
+            topic.gone_at = now
         if publishers == topic.publishers:
             return
         topic.publishers = publishers
@@ -223,25 +248,31 @@ class Intake:
 
     def _compile(self, topic: RuleIntake, type_name: str) -> bool:
         try:
-            topic.message_class = message_class(type_name)
+            kind = message_class(type_name)
             layout = message_layout(type_name)
         except MappingError as error:
             topic.tell(RuleState.UNKNOWN_TYPE, str(error))
             return False
         try:
-            topic.mapper = make_mapper(
+            mapper = make_mapper(
                 topic.rule, layout, topic.topic, topic.captures, self._lanes.sinks,
                 self._counters, simulated=self._simulated)
         except MappingError as error:
             topic.tell(RuleState.PATH_MISSING, str(error))
             return False
+        self._finish(topic)  # what the old type left: windows that are open
+        topic.mapper = mapper
+        topic.message_class = kind
         topic.type = type_name
+        topic.readable = False
         return True
 
     @staticmethod
     def _flow(topic: RuleIntake) -> tuple[RuleState, str]:
-        if topic.messages:
-            return RuleState.OK, 'data flows'
+        if topic.readable:
+            return RuleState.OK, f'data flows ({topic.type})'
+        if topic.trouble:
+            return RuleState.MALFORMED, f'no message could be read so far: {topic.trouble}'
         return RuleState.NOTHING_PUBLISHED, f'subscribed ({topic.type}), nothing published yet'
 
     def _unsubscribe(self, topic: RuleIntake) -> None:
@@ -252,11 +283,22 @@ class Intake:
 
     # -- messages
 
-    def _take(self, topic: RuleIntake, mapper: Mapper, now: float) -> None:
+    def _serve(self, topic: RuleIntake, mapper: Mapper, now: float, now_ms: int) -> None:
+        unreadable = topic.unreadable
+        taken = 0
+        if mapper.every or mapper.is_due(now_ms):
+            taken = self._take(topic, mapper, now)
+        if mapper.settles:
+            self._guarded(topic, mapper.settle, now_ms)
+        if taken and not topic.readable:
+            topic.readable = taken > topic.unreadable - unreadable
+            topic.tell(*self._flow(topic))
+
+    def _take(self, topic: RuleIntake, mapper: Mapper, now: float) -> int:
         """Take and map what waits. Every line here is paid for by each message of a robot."""
         take_message = topic.take_message
         if take_message is None:
-            return
+            return 0
         map_message = mapper.take
         message_class = topic.message_class
         taken = received_ms = 0
@@ -269,14 +311,16 @@ class Intake:
                 self._note_unreadable(topic, error)
         # Look again when the next message is due: often where much comes, seldom where little.
         topic.poll_at = now + min((now - topic.heard_at) / max(taken, 1), LONGEST_POLL_S)
-        if not taken:
-            return
-        if not topic.messages:
-            topic.tell(RuleState.OK, f'data flows ({topic.type})')
-        topic.heard_at = now
-        topic.last_received_ms = received_ms
-        topic.messages += taken
-        self._taken += taken
+        if taken:
+            topic.heard_at = now
+            topic.last_received_ms = received_ms
+            topic.messages += taken
+            self._taken += taken
+        return taken
+
+    def _finish(self, topic: RuleIntake) -> None:
+        if topic.mapper is not None:
+            self._guarded(topic, topic.mapper.finish)
 
     def _guarded(self, topic: RuleIntake, step: Callable[..., None], *arguments: Any) -> None:
         try:
@@ -288,6 +332,7 @@ class Intake:
         """Let one bad message stop nothing else: it is counted, and the first one told."""
         self._counters.drop('unreadable')
         topic.unreadable += 1
+        topic.trouble = topic.trouble or str(error) or type(error).__name__
         if topic.unreadable == 1:
             log.error('metrics[%d] %s: a message cannot be read and is left out, as will be '
                       'others: %s', topic.index, topic.topic, error,

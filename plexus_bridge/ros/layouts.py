@@ -38,16 +38,19 @@ def message_class(type_name: str) -> Any:
             f'type {type_name!r}: expected a name such as "sensor_msgs/msg/Imu"')
     package, kind, name = parts
     try:
-        return getattr(importlib.import_module(f'{package}.{kind}'), name)
+        found = getattr(importlib.import_module(f'{package}.{kind}'), name)
     except ImportError as error:
         raise MappingError(
             f'type {type_name}: package {package} is not installed here ({error}); install '
             f'ros-$ROS_DISTRO-{package.replace("_", "-")} or source the workspace that has it'
         ) from None
     except AttributeError:
+        found = None
+    if not (isinstance(found, type) and hasattr(found, 'SLOT_TYPES')):
         raise MappingError(
             f'type {type_name}: package {package} has no {kind} {name} here; it is an older or '
-            'newer version than the one that the messages were made with') from None
+            'newer version than the one that the messages were made with')
+    return found
 
 
 @functools.cache

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+import logging
 import math
 import time
 from typing import Protocol
@@ -14,6 +15,8 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from diagnostic_msgs.msg import DiagnosticStatus
 from diagnostic_msgs.msg import KeyValue
+from rclpy.clock import Clock
+from rclpy.clock import ClockType
 from rclpy.node import Node
 
 from plexus_bridge import __version__
@@ -28,6 +31,8 @@ from plexus_msgs.msg import BridgeStatus
 from plexus_msgs.msg import DropCount
 from plexus_msgs.msg import RuleStatus
 
+log = logging.getLogger(__name__)
+
 PERIOD_S = 1.0
 
 
@@ -37,6 +42,9 @@ class Observed(Protocol):
     counters: Counters
     link: Link
     intake: Intake
+
+    # Why this gateway may refuse our key, if there is a likely reason.
+    refusal_hint: str
 
     @property
     def robot_map(self) -> RobotMap:
@@ -67,10 +75,12 @@ class StatusPublisher:
         self._started = time.monotonic()
         self._link_state = -1
         self._link_since = Time()
-        self._seen: dict[int, _Seen] = {}
+        self._seen: dict[tuple[int, str], _Seen] = {}
         self._status = node.create_publisher(BridgeStatus, '~/status', 1)
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = node.create_timer(PERIOD_S, self._publish)
+        # Simulated time may stand still or not come at all; how we are is told all the same.
+        self._timer = node.create_timer(
+            PERIOD_S, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _publish(self) -> None:
         status = self._bridge_status()
@@ -84,20 +94,33 @@ class StatusPublisher:
         if state != self._link_state:
             self._link_state = state
             self._link_since = now
+            if link.refused and self._bridge.refusal_hint:
+                log.error('%s', self._bridge.refusal_hint)
         _, size = self._bridge.backlog()
         status = BridgeStatus(
             stamp=now, version=__version__, source_id=self._source_id,
             config_file=self._config_file, gateway_url=self._gateway_url, link=state,
-            link_detail=link.detail, link_since=self._link_since, connections=link.connections,
+            link_detail=self._detail(link), link_since=self._link_since,
+            connections=link.connections,
             last_acknowledged=_time(self._bridge.link.last_acknowledged_ms),
             clock_offset=_seconds(link.clock_offset_ms), clock_error=_seconds(link.clock_error_ms),
             journal_bytes=size,
             journal_limit_bytes=int(self._bridge.robot_map.delivery.max_disk_mb * 1_000_000),
-            rules=[self._rule(topic) for topic in self._bridge.intake.topics])
+            rules=self._rules())
         uptime = time.monotonic() - self._started
         status.uptime.sec = int(uptime)
         status.uptime.nanosec = int(uptime % 1 * 1e9)
         return status
+
+    def _detail(self, link: LinkStatus) -> str:
+        hint = self._bridge.refusal_hint if link.refused else ''
+        return f'{link.detail}; {hint}' if hint else link.detail
+
+    def _rules(self) -> list[RuleStatus]:
+        topics = self._bridge.intake.topics
+        present = {(topic.index, topic.topic) for topic in topics}
+        self._seen = {key: seen for key, seen in self._seen.items() if key in present}
+        return [self._rule(topic) for topic in topics]
 
     def _rule(self, topic: RuleIntake) -> RuleStatus:
         document = self._bridge.robot_map.document
@@ -115,8 +138,9 @@ class StatusPublisher:
 
     def _rate(self, topic: RuleIntake) -> float:
         now = _Seen(time.monotonic(), topic.messages)
-        before = self._seen.get(topic.index, now)
-        self._seen[topic.index] = now
+        key = (topic.index, topic.topic)
+        before = self._seen.get(key, now)
+        self._seen[key] = now
         return (now.messages - before.messages) / (now.at - before.at) if now.at > before.at \
             else 0.0
 

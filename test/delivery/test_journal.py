@@ -181,3 +181,9 @@ def test_what_cannot_be_read_back_is_a_journal_error_after_what_can(open_journal
     with pytest.raises(JournalError, match='cannot be read back'):
         backlog.read(Lane.STATE, 2, 1 << 62, 1 << 30)
     backlog.close()
+
+
+def test_a_folder_that_cannot_be_is_told(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(JournalError, match='cannot be made: '):
+        Journal(tmp_path / 'file' / 'robot.db', 1000, Counters())

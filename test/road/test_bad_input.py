@@ -80,6 +80,55 @@ def test_a_wrong_source_id_is_told(bridge):
     assert "source_id: saw 'Robot 1', expected lower-case letters" in program.output
 
 
+@pytest.mark.parametrize(('arguments', 'expected'), [
+    (['-p', 'gateway_url:=localhost:8787'], "saw 'localhost:8787': it does not begin"),
+    (['-p', "gateway_url:='http://[::1'"], "gateway url: saw 'http://[::1': Invalid IPv6 URL"),
+    (['-p', 'gateway_url:=http://h:99999'], "saw 'http://h:99999': Port out of range"),
+    (['-p', 'source_id:=007'], "Trying to set parameter 'source_id' to '7' of type 'INTEGER'"),
+    (['-p', 'use_sim_time:=maybe'], "'use_sim_time' to 'maybe'"),
+    (['--nonsense'], "the arguments after --ros-args cannot be used: ['--nonsense']"),
+    (['-r', '__ns:=/1'], 'the arguments after --ros-args cannot be used: '),
+    (['-p', f'source_id:={"a" * 257}'], 'source_id: saw 257 characters, expected at most 256'),
+])
+def test_wrong_arguments_are_told(bridge, arguments, expected):
+    program = bridge(GOOD, *arguments, PLEXUS_API_KEY='plx_test')
+    assert program.wait() == EXIT_CONFIGURATION
+    assert expected in program.output
+    assert 'Traceback' not in program.output
+
+
+@pytest.mark.parametrize('module', ['bridge', 'simulated_robot'])
+def test_arguments_that_ros_does_not_know_are_told_by_all_programs(start, module):
+    program = start(f'plexus_bridge.nodes.{module}', '--ros-args', '--nonsense')
+    assert program.wait() == EXIT_CONFIGURATION
+    assert "cannot be used: ['--nonsense']" in program.output
+    assert 'Traceback' not in program.output
+
+
+@pytest.mark.parametrize('key', ['', 'plx_test'])
+def test_a_state_folder_that_cannot_be_is_told(bridge, tmp_path, key):
+    (tmp_path / 'file').touch()
+    program = bridge(GOOD, PLEXUS_API_KEY=key, PLEXUS_HOME=str(tmp_path / 'file' / 'home'))
+    assert program.wait() == EXIT_CONFIGURATION
+    assert 'Not a directory' in program.output
+    assert 'Traceback' not in program.output
+
+
+def test_texts_of_the_command_line_stay_what_they_are(start, tmp_path, wait_until):
+    (tmp_path / 'a: b.yaml').write_text(GOOD)
+    program = start('plexus_bridge.cli', 'run', 'a: b.yaml', '--source-id', '007',
+                    PLEXUS_API_KEY='plx_test')
+    wait_until(lambda: 'source 007: 1 rules of a: b.yaml' in program.output, 'the bridge runs')
+    assert program.stop() == 0
+
+
+def test_the_longest_source_id_has_a_journal(bridge, wait_until):
+    program = bridge(GOOD, '-p', f'source_id:={"a" * 256}', PLEXUS_API_KEY='plx_test')
+    wait_until(lambda: f'source {"a" * 256}' in program.output, 'the bridge runs')
+    assert program.stop() == 0
+    assert 'Traceback' not in program.output
+
+
 def test_two_bridges_of_one_source_are_refused(bridge, wait_until):
     first = bridge(GOOD, PLEXUS_API_KEY='plx_test')
     wait_until(lambda: 'source robot-1' in first.output, 'the first bridge runs')

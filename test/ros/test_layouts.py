@@ -19,6 +19,7 @@ def test_a_type_is_found_by_its_long_and_its_short_name(name):
 @pytest.mark.parametrize(('name', 'told'), [
     ('moon_msgs/msg/Rover', r'moon_msgs is not installed here .*ros-\$ROS_DISTRO-moon-msgs'),
     ('sensor_msgs/msg/Smell', 'package sensor_msgs has no msg Smell here; .* older or newer'),
+    ('sensor_msgs/msg/_imu', 'package sensor_msgs has no msg _imu here'),
     ('Imu', 'expected a name such as "sensor_msgs/msg/Imu"'),
     ('a/msg/b/Imu', 'expected a name such as'),
     ('/msg/Imu', 'expected a name such as'),

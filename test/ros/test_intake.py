@@ -1,0 +1,160 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a rule's place on the graph goes through: topics come, change, go, and cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import time
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.node import Node
+from sensor_msgs.msg import Imu
+from sensor_msgs.msg import Temperature
+
+from plexus_bridge.config.map import load_map
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.lanes import Lanes
+from plexus_bridge.ros.intake import GONE_S
+from plexus_bridge.ros.intake import Intake
+from plexus_bridge.ros.intake import RuleIntake
+from plexus_bridge.ros.intake import RuleState
+
+
+class Rules:
+    """An intake with a map of the test's, polled by hand; `skipped_s` is time that passed."""
+
+    def __init__(self, graph: Any, node: Node, rules: str, tmp_path: Any):
+        file = tmp_path / 'robot.yaml'
+        file.write_text(f'version: 1\nmetrics:\n{rules}')
+        self.graph = graph
+        self.counters = Counters()
+        self.lanes = Lanes(self.counters)
+        self.intake = Intake(node, load_map(file, {}).metrics, self.lanes, self.counters)
+        self.skipped_s = 0.0
+
+    def topics(self) -> list[str]:
+        return [topic.topic for topic in self.intake.topics]
+
+    def until(self, condition: Any, what: str) -> None:
+        def so() -> Any:
+            self.intake.poll(time.monotonic() + self.skipped_s)
+            return condition()
+
+        self.graph.spin_until(so, f'{what}; {self.intake.topics}')
+
+    def until_state(self, state: RuleState) -> RuleIntake:
+        self.until(lambda: self.intake.topics[0].state == state, f'{state}')
+        return self.intake.topics[0]
+
+    def publish_until_taken(self, publisher: Any, message: Any) -> None:
+        before = self.intake.topics[0].messages
+
+        def taken() -> bool:
+            publisher.publish(message)
+            return self.intake.topics[0].messages > before
+
+        self.until(taken, 'a message is taken')
+
+
+@pytest.fixture
+def rules(graph, tmp_path) -> Iterator[Any]:
+    # A participant of its own: within one, a topic has one type.
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = Node('intake', context=context)
+    made: list[Rules] = []
+
+    def make(text: str) -> Rules:
+        made.append(Rules(graph, node, text, tmp_path))
+        return made[-1]
+
+    yield make
+    for it in made:
+        it.intake.close()
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def test_open_windows_are_kept_when_a_topic_changes_its_type(rules, graph):
+    it = rules('  - topic: /t\n    sampling: {mode: window, window_s: 3600, stats: [count]}\n'
+               '    fields: [{path: header.stamp.sec, metric: sec}]\n')
+    publisher = graph.node.create_publisher(Temperature, '/t', 10)
+    it.publish_until_taken(publisher, Temperature())
+    old = it.intake.topics[0].mapper
+    ended = []
+    finish = old.finish
+    old.finish = lambda: (ended.append(True), finish())
+    graph.node.destroy_publisher(publisher)
+    it.until_state(RuleState.NO_PUBLISHER)
+    graph.node.create_publisher(Imu, '/t', 10)
+    it.until(lambda: it.intake.topics[0].type == 'sensor_msgs/msg/Imu', 'the new type')
+    assert ended == [True]
+
+
+def test_a_type_that_does_not_fit_leaves_the_old_one_whole(rules, graph):
+    it = rules('  - {topic: /t, fields: [{path: temperature, metric: t}]}\n')
+    publisher = graph.node.create_publisher(Temperature, '/t', 10)
+    it.publish_until_taken(publisher, Temperature())
+    graph.node.destroy_publisher(publisher)
+    it.until_state(RuleState.NO_PUBLISHER)
+    graph.node.create_publisher(Imu, '/t', 10)
+    topic = it.until_state(RuleState.PATH_MISSING)
+    assert (topic.type, topic.message_class) == ('sensor_msgs/msg/Temperature', Temperature)
+
+
+def test_a_wildcard_with_a_type_is_not_about_topics_of_other_types(rules, graph):
+    it = rules('  - {topic: /r/*, type: sensor_msgs/msg/Temperature}\n')
+    graph.node.create_publisher(Imu, '/r/imu', 10)
+    graph.node.create_publisher(Temperature, '/r/t', 10)
+    it.until(lambda: it.topics() == ['/r/t'], 'the topic of the right type')
+    it.skipped_s += 10.0
+    it.until_state(RuleState.NOTHING_PUBLISHED)
+    assert it.topics() == ['/r/t']
+
+
+def test_topics_of_a_wildcard_that_are_gone_for_long_are_let_go(rules, graph):
+    it = rules('  - {topic: /r/*, sampling: {mode: every}}\n')
+    publishers = [graph.node.create_publisher(Temperature, f'/r/{name}', 10) for name in 'ab']
+    it.until(lambda: it.topics() == ['/r/a', '/r/b'], 'both topics')
+    before = it.intake.topics
+    graph.node.destroy_publisher(publishers[0])
+    it.until_state(RuleState.NO_PUBLISHER)
+    it.skipped_s += GONE_S - 60.0
+    it.until(lambda: True, 'polled')
+    assert it.topics() == ['/r/a', '/r/b']
+    it.skipped_s += 60.0
+    it.until(lambda: it.topics() == ['/r/b'], 'the gone one is let go')
+    assert before[0].subscription is None
+    assert len(before) == 2  # another thread may be walking through it
+    graph.node.destroy_publisher(publishers[1])
+    it.until_state(RuleState.NO_PUBLISHER)
+    it.skipped_s += GONE_S
+    it.until(lambda: it.topics() == [''], 'the rule waits again')
+    graph.node.create_publisher(Temperature, '/r/a', 10)
+    it.until(lambda: it.topics() == ['/r/a'], 'and finds again')
+
+
+@pytest.mark.parametrize('sampling', ['{mode: every}', '{mode: latest, rate_hz: 1000}'])
+def test_a_rule_whose_messages_cannot_be_read_is_not_called_well(rules, graph, sampling):
+    it = rules(f'  - {{topic: /t, sampling: {sampling}, fields: [{{path: temperature, '
+               'metric: t}]}\n')
+    publisher = graph.node.create_publisher(Temperature, '/t', 10)
+
+    def publish(message: Any, state: RuleState) -> RuleIntake:
+        def so() -> bool:
+            publisher.publish(message)
+            return it.intake.topics[0].state == state
+
+        it.until(so, f'{state}')
+        return it.intake.topics[0]
+
+    topic = publish(b'\0\1\0\0abc', RuleState.MALFORMED)
+    assert topic.reason.startswith('no message could be read so far: ')
+    publish(Temperature(temperature=1.5), RuleState.OK)
+    unreadable = topic.unreadable
+    it.until(lambda: publisher.publish(b'\0\1\0\0abc') or topic.unreadable > unreadable,
+             'another bad message')
+    assert topic.state == RuleState.OK  # and the count of those left out says the rest
