@@ -13,26 +13,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import enum
 import gzip
+import math
+import os
 import queue
 import threading
 
 import requests
 
 from plexus_bridge import encoding
+from plexus_bridge.config.gateway_url import is_loopback
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.frames import Frame
 
 TIMEOUT_S = 10.0
 GZIP_FROM_BYTES = 1024
 GZIP_LEVEL = 6
+# A gateway may name a time to wait, but not keep a robot silent with it.
+MAX_RETRY_AFTER_S = 300.0
+# Of these the content can be the cause, so that parts of the frame may pass.
+_CONTENT_REFUSED = (400, 413, 422)
 
 
 class Result(enum.Enum):
     """What became of a request, and what follows from it."""
 
     STORED = 'stored'
-    DISCARDED = 'discarded'
+    CONTENT_REFUSED = 'this frame is refused as it is'
     RETRY = 'try again later'
+    POSTPONE = 'try again later, others first'
     NOT_AUTHORISED = 'not authorised'
 
 
@@ -53,7 +61,7 @@ class HttpIngest:
                  deliver: Callable[[Outcome], None], counters: Counters):
         self._url = f'{gateway_url.rstrip("/")}/ingest'
         self._head = b'{"source_id":%b,"points":[' % encoding.dumps(source_id)
-        self._session = requests.Session()
+        self._session = _open_session(self._url)
         self._session.headers.update({
             'x-api-key': api_key, 'Content-Type': 'application/json', 'User-Agent': user_agent})
         self._deliver = deliver
@@ -112,8 +120,12 @@ class HttpIngest:
         detail = f'{self._url}: saw status {status}: {response.text[:200]!r}'
         if status in (401, 403):
             return Outcome(frame, Result.NOT_AUTHORISED, detail)
-        if status in (400, 422):
-            return Outcome(frame, Result.DISCARDED, detail)
+        if status in _CONTENT_REFUSED:
+            return Outcome(frame, Result.CONTENT_REFUSED, detail)
+        if 400 <= status < 500 and status not in (408, 425, 429):
+            # 404, 405, 415 and their like come from a wrong url, which somebody will correct, so
+            # the data is kept; but should it be this frame alone, the others are not to wait.
+            return Outcome(frame, Result.POSTPONE, detail, _retry_after(response))
         return Outcome(frame, Result.RETRY, detail, _retry_after(response))
 
     def _judge_success(self, frame: Frame, response: requests.Response) -> Outcome:
@@ -135,9 +147,26 @@ class HttpIngest:
 
 def _retry_after(response: requests.Response) -> float | None:
     try:
-        return max(0.0, float(response.headers.get('Retry-After', '')))
+        seconds = float(response.headers.get('Retry-After', ''))
     except ValueError:
         return None
+    return min(max(0.0, seconds), MAX_RETRY_AFTER_S) if math.isfinite(seconds) else None
+
+
+def _open_session(url: str) -> requests.Session:
+    """
+    Return a session that takes nothing from the environment but what is meant for `url`.
+
+    A ~/.netrc would put another authorisation beside our key; and the key for a gateway on this
+    machine is no proxy's business.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    if not is_loopback(url):
+        session.proxies.update(requests.utils.get_environ_proxies(url))
+        session.verify = (os.environ.get('REQUESTS_CA_BUNDLE')
+                          or os.environ.get('CURL_CA_BUNDLE') or True)
+    return session
 
 
 def _reason(error: requests.RequestException) -> str:

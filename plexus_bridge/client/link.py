@@ -29,6 +29,7 @@ from plexus_bridge.client.ingest import Result
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.errors import LinkError
+from plexus_bridge.errors import NotAuthorised
 from plexus_bridge.protocol import device
 from plexus_bridge.protocol.backoff import Backoff
 
@@ -39,6 +40,10 @@ REFUSED_DELAY_S = 60.0
 # Written but not yet taken by the network: more would make urgent frames wait.
 MAX_UNSENT_BYTES = 65536
 _LONGEST_WAIT_S = 5.0
+# Answers by which a gateway refuses a frame for what is in it: parts of it may pass.
+_CONTENT_REFUSED = ('INVALID_MESSAGE', 'MESSAGE_TOO_LARGE')
+# So many different texts of a gateway's are told; a hostile one could make up ever new ones.
+_MAX_TOLD = 50
 
 
 class Transport(enum.Enum):
@@ -77,11 +82,14 @@ class Link:
         self._socket: DeviceSocket | None = None
         self._socket_backoff = Backoff()
         self._http_backoff = Backoff()
+        self._error_backoff = Backoff()
+        self._told: set[str] = set()
         self._next_connect = 0.0
         self._next_post = 0.0
         self._status = LinkStatus()
         self.last_acknowledged_ms = 0
         self._stop_by: float | None = None
+        self._stopping = threading.Event()
         self._reader, self._waker = socket.socketpair()
         self._reader.setblocking(False)
         self._waker.setblocking(False)
@@ -106,6 +114,7 @@ class Link:
     def stop(self, drain_s: float = 2.0) -> None:
         """Send what can be sent within `drain_s`, then end; the journal has the rest."""
         self._stop_by = time.monotonic() + drain_s
+        self._stopping.set()
         self.wake()
         if self._thread.ident:
             # A connection attempt under way cannot be interrupted; it is left behind.
@@ -123,13 +132,27 @@ class Link:
                 self._step()
             except LinkError as error:
                 self._handle(self._session.lost(str(error)))
-            except Exception:
-                # One bad moment must not end the link: start the connection anew.
-                log.exception('unexpected error on the link; reconnecting')
-                self._handle(self._session.lost('unexpected error'))
+            except Exception as error:
+                self._survive(error)
         self._handle(self._session.close())
         self._drop_socket(flush_s=0.5)
         self._outbox.close_backlog()
+
+    def _survive(self, error: Exception) -> None:
+        """Start anew after a bad moment: it must not end the link, nor keep it busy."""
+        if self._is_news(f'{type(error).__name__}: {error}'):
+            log.error('unexpected error on the link; it starts anew', exc_info=error)
+        self._counters.add('link_errors')
+        self._handle(self._session.lost('unexpected error'))
+        self._drop_socket()
+        self._stopping.wait(self._error_backoff.next_delay())
+
+    def _is_news(self, text: str) -> bool:
+        """Tell whether something was not told yet."""
+        if text in self._told or len(self._told) >= _MAX_TOLD:
+            return False
+        self._told.add(text)
+        return True
 
     def _is_finished(self) -> bool:
         if self._stop_by is None:
@@ -181,8 +204,13 @@ class Link:
         try:
             self._socket = DeviceSocket(self._url)
         except LinkError as error:
-            self._next_connect = time.monotonic() + self._socket_backoff.next_delay()
-            self._tell_down(str(error))
+            delay = self._socket_backoff.next_delay()
+            if isinstance(error, NotAuthorised):
+                delay = max(delay, REFUSED_DELAY_S)
+                self._tell_refused(str(error))
+            else:
+                self._tell_down(str(error))
+            self._next_connect = time.monotonic() + delay
             return
         self._session.opened(time.monotonic())
         self._write_messages()
@@ -222,10 +250,7 @@ class Link:
             if isinstance(event, device.FramesStored):
                 self._stored(event.keys)
             elif isinstance(event, device.FramesDiscarded):
-                points = self._outbox.settle(event.keys)
-                self._counters.drop(f'gateway_{event.code.lower() or "error"}', points)
-                log.warning('the gateway threw %d points away: %s %s',
-                            points, event.code, event.detail)
+                self._discarded(event)
             elif isinstance(event, device.FramesReturned):
                 self._counters.add('frames_resent', self._outbox.give_back(event.keys))
             elif isinstance(event, device.Authenticated):
@@ -236,7 +261,8 @@ class Link:
                 self._disconnected(event)
             elif isinstance(event, device.Trouble):
                 self._counters.add('gateway_complaints')
-                log.warning('the gateway complains: %s %s', event.code, event.detail)
+                if self._is_news(f'{event.code} {event.detail}'):
+                    log.warning('the gateway complains: %s %s', event.code, event.detail)
             else:
                 log.info('message %r of the gateway is not known here', event.kind)
         self._write_messages()
@@ -244,6 +270,7 @@ class Link:
     def _authenticated(self, event: device.Authenticated) -> None:
         again = self._status.connections > 0
         self._socket_backoff.succeeded()
+        self._error_backoff.succeeded()
         self._status = replace(
             self._status, transport=Transport.SOCKET if event.acks else Transport.HTTP, detail='',
             refused=False, connections=self._status.connections + 1)
@@ -260,15 +287,41 @@ class Link:
         self._counters.add('points_acknowledged', self._outbox.settle(keys))
         self.last_acknowledged_ms = time.time_ns() // 1_000_000
 
+    def _discarded(self, event: device.FramesDiscarded) -> None:
+        reason = f'gateway_{event.code.lower() or "error"}'
+        if event.code in _CONTENT_REFUSED:
+            self._refused(event.keys, reason, f'{event.code} {event.detail}')
+        else:
+            self._throw_away(event.keys, reason, f'{event.code} {event.detail}')
+
+    def _refused(self, keys: Sequence[int], reason: str, detail: str) -> None:
+        """Offer frames again in halves, until the points are alone that cannot pass."""
+        for key in keys:
+            if self._outbox.split(key):
+                self._counters.add('frames_split')
+            else:
+                self._throw_away([key], reason, detail)
+
+    def _throw_away(self, keys: Sequence[int], reason: str, detail: str) -> None:
+        self._counters.drop(reason, self._outbox.settle(keys))
+        if self._is_news(reason):
+            log.warning('the gateway refuses points for good: %s; further ones are only counted, '
+                        'as %s', detail, reason)
+
     def _refuse(self, event: device.Refused) -> None:
-        self._status = replace(self._status, refused=True)
         if event.code == 'streaming_requires_plan':
+            self._status = replace(self._status, refused=True)
             log.warning('the plan does not include the device socket; telemetry goes by HTTP')
         else:
+            self._tell_refused(event.detail)
+
+    def _tell_refused(self, detail: str) -> None:
+        if not self._status.refused or self._status.detail != detail:
             log.error(
                 'the gateway refuses this robot: %s. Check PLEXUS_API_KEY (or api_key in '
                 'config.json) and the source_id; what is measured meanwhile is kept on disk',
-                event.detail)
+                detail)
+        self._status = replace(self._status, refused=True, detail=detail)
 
     def _disconnected(self, event: device.Disconnected) -> None:
         self._write_messages_quietly()
@@ -289,7 +342,7 @@ class Link:
     def _tell_down(self, detail: str) -> None:
         if self._status.detail != detail:
             log.warning('cannot connect: %s; trying on', detail)
-        self._status = replace(self._status, detail=detail)
+        self._status = replace(self._status, refused=False, detail=detail)
 
     # -- HTTP
 
@@ -316,11 +369,13 @@ class Link:
             if not self._session.live:
                 self._status = replace(self._status, transport=Transport.HTTP)
             return
-        if outcome.result is Result.DISCARDED:
-            self._counters.drop('gateway_refused', self._outbox.settle([frame.key]))
-            log.warning('the gateway refused %d points: %s', frame.points, outcome.detail)
+        if outcome.result is Result.CONTENT_REFUSED:
+            self._refused([frame.key], 'gateway_refused', outcome.detail)
             return
-        self._outbox.give_back([frame.key])
+        if outcome.result is Result.POSTPONE:
+            self._outbox.postpone(frame.key)
+        else:
+            self._outbox.give_back([frame.key])
         delay = outcome.retry_after_s or self._http_backoff.next_delay()
         if outcome.result is Result.NOT_AUTHORISED:
             delay = REFUSED_DELAY_S

@@ -61,6 +61,19 @@ def make_frames(
         yield Frame(0, lane, count, made_ms, b','.join(bodies))
 
 
+def halves_of(frame: Frame) -> list[Frame]:
+    """Return two frames, without keys, that hold a frame's points; none if it has only one."""
+    try:
+        points = encoding.loads(b'[%b]' % frame.points_json)
+    except ValueError:
+        return []  # damaged on disk
+    if len(points) < 2:
+        return []
+    middle = len(points) // 2
+    return [Frame(0, frame.lane, len(part), frame.made_ms, encoding.dumps(part)[1:-1])
+            for part in (points[:middle], points[middle:])]
+
+
 def encode_points(points: Sequence[Point], counters: Counters) -> Iterator[tuple[int, bytes]]:
     """Yield (points, their JSON objects with commas between them); failures are counted."""
     for start in range(0, len(points), PIECE_POINTS):

@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
+import logging
 import threading
 import time
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.frames import Frame
+from plexus_bridge.delivery.frames import halves_of
 from plexus_bridge.delivery.frames import Lane
 from plexus_bridge.delivery.journal import Backlog
 from plexus_bridge.delivery.journal import Journal
@@ -27,11 +29,18 @@ from plexus_bridge.errors import JournalError
 MAX_FRESH_BYTES = 4_000_000
 MAX_UNWRITTEN_BYTES = 16_000_000
 BACKLOG_READ_BYTES = 1_000_000
+# So many frames may be passed over for others; if more fail, it is not the frames' fault.
+MAX_POSTPONED_FRAMES = 16
+# A backlog that could not be read is tried again after this.
+UNREADABLE_S = 60.0
+
+log = logging.getLogger(__name__)
 
 
 class Outbox:
     """
-    `flush` belongs to the making thread; `take`, `settle` and `give_back` to the sending one.
+    `flush` belongs to the making thread; `take`, `settle`, `split`, `postpone` and `give_back`
+    to the sending one.
 
     A frame that was taken stays in the journal until it is settled. `wake` is called when
     there is something to take.
@@ -52,6 +61,10 @@ class Outbox:
         self._settled: list[Frame] = []
         self._forgetting: list[Frame] = []
         self._settled_keys: set[int] = set()
+        # What replaces frames in _settled: written by the very transaction that forgets those.
+        self._halves: list[Frame] = []
+        # Taken in vain, and behind all others now.
+        self._postponed: dict[int, Frame] = {}
         # Every unsettled frame from this key on is in _fresh or _taken; older ones may be
         # on disk only, and are read from there, up to `_read_to` so far.
         self._fresh_from = journal.last_key + 1
@@ -59,6 +72,8 @@ class Outbox:
         self._read: dict[Lane, deque[Frame]] = {lane: deque() for lane in Lane}
         self._read_to = dict.fromkeys(Lane, 0)
         self._drained = dict.fromkeys(Lane, False)
+        self._unreadable_until = dict.fromkeys(Lane, 0.0)
+        self._told_unreadable = False
         self.wake: Callable[[], None] = _nobody
 
     def flush(self) -> None:
@@ -72,14 +87,16 @@ class Outbox:
             self._unwritten_bytes += len(frame.points_json)
         with self._lock:
             self._forgetting, self._settled = self._settled, []
+            halves, self._halves = self._halves, []
         if not self._unwritten and not self._forgetting:
             return
         try:
-            kept = self._journal.write(self._unwritten, self._forgetting)
+            kept = self._journal.write([*halves, *self._unwritten], self._forgetting)
         except JournalError:
             with self._lock:
                 self._settled += self._forgetting
                 self._forgetting = []
+                self._halves += halves
             self._bound_unwritten()
             raise
         self._unwritten.clear()
@@ -101,7 +118,7 @@ class Outbox:
         for frame in frames:
             self._fresh[frame.lane].append(frame)
             self._fresh_bytes += len(frame.points_json)
-        if self._fresh_bytes <= MAX_FRESH_BYTES:
+        if not frames or self._fresh_bytes <= MAX_FRESH_BYTES:
             return
         # The link is slower than the robot, or down: leave them to the disk, which has them all.
         self._fresh_from = frames[-1].key + 1
@@ -118,7 +135,8 @@ class Outbox:
     def take(self) -> Frame | None:
         """Return the next frame to send: fresh before backlog, urgent before bulk."""
         with self._lock:
-            frame = self._take_fresh() or self._take_from_backlog()
+            frame = (self._take_fresh() or self._take_from_backlog()
+                     or self._take_postponed())
             if frame:
                 self._taken[frame.key] = frame
             return frame
@@ -131,29 +149,48 @@ class Outbox:
                 return frame
         return None
 
+    def _take_postponed(self) -> Frame | None:
+        for key in self._postponed:
+            return self._postponed.pop(key)
+        return None
+
     def _take_from_backlog(self) -> Frame | None:
         for lane in Lane:
             while not self._drained[lane]:
                 if not self._read[lane]:
-                    self._read_on(lane)
+                    if not self._read_on(lane):
+                        break
                     continue
                 frame = self._read[lane].popleft()
                 if not self._is_known(frame.key):
                     return frame
         return None
 
-    def _read_on(self, lane: Lane) -> None:
-        frames = self._backlog.read(
-            lane, self._read_to[lane], self._fresh_from, BACKLOG_READ_BYTES)
+    def _read_on(self, lane: Lane) -> bool:
+        """Read more of a lane's backlog; False if it cannot be read for now."""
+        if time.monotonic() < self._unreadable_until[lane]:
+            return False
+        try:
+            frames = self._backlog.read(
+                lane, self._read_to[lane], self._fresh_from, BACKLOG_READ_BYTES)
+        except JournalError as error:
+            self._unreadable_until[lane] = time.monotonic() + UNREADABLE_S
+            self._counters.add('backlog_unreadable')
+            if not self._told_unreadable:
+                self._told_unreadable = True
+                log.error('%s; they stay there and are tried again every %.0f s, what is '
+                          'measured now is sent', error, UNREADABLE_S)
+            return False
         if frames:
             self._read[lane].extend(frames)
             self._read_to[lane] = frames[-1].key
         else:
             self._drained[lane] = True
+        return True
 
     def _is_known(self, key: int) -> bool:
         """Tell whether a frame that is still on disk is on its way, or done with already."""
-        return key in self._taken or key in self._settled_keys
+        return key in self._taken or key in self._settled_keys or key in self._postponed
 
     def settle(self, keys: Iterable[int]) -> int:
         """Let frames go: they are stored, or will never be. Returns how many points they had."""
@@ -166,6 +203,36 @@ class Outbox:
                     self._settled.append(frame)
                     self._settled_keys.add(key)
         return points
+
+    def split(self, key: int) -> bool:
+        """
+        Have a frame replaced by its halves, which are taken after the next flush.
+
+        The journal exchanges them in one transaction: however the process ends, it has either
+        the frame or both halves. False if the frame cannot be split: then it is still taken.
+        """
+        with self._lock:
+            frame = self._taken.get(key)
+            if frame is None:
+                return True  # it is gone already
+            halves = halves_of(frame)
+            if not halves:
+                return False
+            del self._taken[key]
+            self._settled.append(frame)
+            self._settled_keys.add(key)
+            self._halves += halves
+        return True
+
+    def postpone(self, key: int) -> None:
+        """Say that a frame did not arrive, and that others are to be tried before it."""
+        with self._lock:
+            if len(self._postponed) < MAX_POSTPONED_FRAMES:
+                frame = self._taken.pop(key, None)
+                if frame:
+                    self._postponed[key] = frame
+                return
+        self.give_back([key])
 
     def give_back(self, keys: Iterable[int]) -> int:
         """Say that frames did not arrive: they are taken next, in their old order."""
@@ -180,7 +247,8 @@ class Outbox:
     def idle(self) -> bool:
         """Whether nothing waits to be taken and nothing is on its way."""
         with self._lock:
-            return (not self._taken and not any(self._fresh.values())
+            return (not self._taken and not self._halves and not self._postponed
+                    and not any(self._fresh.values())
                     and all(self._drained.values()) and not any(self._read.values()))
 
     def pending(self) -> tuple[int, int]:

@@ -83,7 +83,7 @@ class FramesStored:
 
 @dataclass(frozen=True)
 class FramesDiscarded:
-    """The gateway threw these frames away for good; sending them again is pointless."""
+    """The gateway threw these frames away: as they are, sending them again is pointless."""
 
     keys: Sequence[int]
     code: str
@@ -295,7 +295,13 @@ class DeviceSession:
         if kind == 'error':
             code, detail = _complaint(body)
             keys = self._release(body.get('seq'))
-            return [FramesDiscarded(keys, code, detail) if keys else Trouble(code, detail)]
+            if not keys:
+                return [Trouble(code, detail)]
+            *before, refused = keys
+            discarded = FramesDiscarded([refused], code, detail)
+            # The refusal is of one frame. Those before it are most likely stored, but nobody has
+            # said so: to send them again costs less than to lose them.
+            return [FramesReturned(before), discarded] if before else [discarded]
         return [MessageReceived(kind, body)]
 
     def _release(self, seq: object) -> list[int]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
 import json
 import logging
@@ -255,6 +256,153 @@ def test_an_answer_that_is_no_success_keeps_the_data(robot_at, status, content, 
         robot.close()
     assert robot.counters.dropped() == {}
     assert len(gateway.bodies) >= 3
+
+
+BAD = {13, 14, 37}
+
+
+def flush_until(robot: Robot, condition: Callable[[], object], what: str) -> None:
+    def flushed() -> object:
+        robot.outbox.flush()
+        return condition()
+    robot.until(flushed, what)
+
+
+def send_together(robot: Robot, values: Sequence[int]) -> None:
+    for value in values:
+        robot.lanes.sinks['state'].add(
+            {'class': 'metric', 'metric': 'm', 'value': value, 'timestamp': 1_790_000_000_000})
+    robot.outbox.flush()
+
+
+@pytest.mark.parametrize('status', [400, 413, 422])
+def test_over_http_one_bad_point_costs_one_point(robot_at, caplog, status):
+    stored: list[int] = []
+
+    def answer(body):
+        values = [point['value'] for point in body['points']]
+        if BAD & set(values):
+            return status, {'error': 'points[3] is bad'}, {}
+        stored.extend(values)
+        return 200, {'success': True, 'count': len(values)}, {}
+
+    with ScriptedIngest(answer) as gateway, caplog.at_level(logging.WARNING, 'plexus_bridge'):
+        robot = robot_at(gateway.url)
+        send_together(robot, range(50))
+        flush_until(robot, lambda: robot.outbox.idle and not robot.journal.points, 'all told')
+        robot.close()
+    assert sorted(stored) == sorted(set(range(50)) - BAD)
+    assert robot.counters.dropped() == {'gateway_refused': 3}
+    told = [text for text in caplog.messages if 'points[3] is bad' in text]
+    assert len(told) == 1, caplog.messages
+
+
+def test_over_the_socket_one_bad_point_costs_one_point(robot_at, caplog):
+    store = Store()
+
+    def take(connection, frame):
+        if frame['type'] == 'telemetry' and BAD & {p['value'] for p in frame['points']}:
+            connection.send(json.dumps({
+                'type': 'error', 'code': 'INVALID_MESSAGE', 'detail': 'points[3] is bad',
+                'seq': frame['seq']}))
+        else:
+            Store.take(store, connection, frame)
+
+    store.take = take
+    with ScriptedSocket(store.serve) as gateway, caplog.at_level(
+            logging.WARNING, 'plexus_bridge'):
+        robot = robot_at(gateway.url)
+        send_together(robot, range(50))
+        flush_until(robot, lambda: robot.outbox.idle and not robot.journal.points, 'all told')
+        robot.close()
+    assert sorted(set(store.values)) == sorted(set(range(50)) - BAD)
+    assert robot.counters.dropped() == {'gateway_invalid_message': 3}
+    assert len([text for text in caplog.messages if 'points[3] is bad' in text]) == 1
+
+
+@pytest.mark.parametrize('status', [404, 405, 415])
+def test_a_frame_that_never_passes_does_not_hold_up_others(robot_at, status):
+    def answer(body):
+        if body['points'][0]['value'] == 0:
+            return status, b'no', {}
+        return 200, {'success': True, 'count': len(body['points'])}, {}
+
+    with ScriptedIngest(answer) as gateway:
+        robot = robot_at(gateway.url)
+        robot.send(*range(5))
+        robot.until(lambda: robot.counters['points_acknowledged'] == 4, 'the others stored')
+        robot.outbox.flush()
+        assert robot.journal.points == 1
+        assert robot.counters.dropped() == {}
+        robot.close()
+
+
+@pytest.mark.parametrize('status', [401, 403])
+def test_a_key_refused_at_the_upgrade_is_told_once_as_a_refusal(robot_at, caplog, status):
+    with ScriptedIngest(lambda body: (503, b'', {}), upgrade_status=status) as gateway, \
+            caplog.at_level(logging.WARNING, 'plexus_bridge'):
+        robot = robot_at(gateway.url)
+        robot.until(lambda: gateway.upgrades >= 3, 'tried again')
+        assert robot.link.status.refused
+        robot.close()
+    told = [text for text in caplog.messages if 'PLEXUS_API_KEY' in text]
+    assert len(told) == 1, caplog.messages
+    assert f'status {status}' in told[0]
+
+
+def test_an_unexpected_error_is_told_once_and_does_not_keep_the_link_busy(
+        tmp_path, caplog, monkeypatch):
+    def fail(_):
+        raise RuntimeError('a bug')
+
+    monkeypatch.setattr(Outbox, 'take', fail)
+    monkeypatch.setattr(Backoff, 'next_delay', lambda *_, **__: 0.2)
+    with socket.create_server(('127.0.0.1', 0)) as probe:
+        port = probe.getsockname()[1]
+    with caplog.at_level(logging.ERROR, 'plexus_bridge'):
+        robot = Robot(f'http://127.0.0.1:{port}', tmp_path)
+        robot.until(lambda: robot.counters['link_errors'] >= 3, 'it goes on')
+        started, before = time.monotonic(), robot.counters['link_errors']
+        robot.until(lambda: robot.counters['link_errors'] >= before + 3, 'it goes on')
+        assert time.monotonic() - started > 0.3
+        robot.link.stop(0.1)
+        robot.journal.close()
+    assert len(caplog.records) == 1
+    assert 'unexpected error' in caplog.messages[0]
+
+
+def test_a_gateway_that_never_stops_talking_gets_telemetry_and_lets_us_stop(robot_at):
+    store = Store()
+
+    def serve(connection: ServerConnection) -> None:
+        over = threading.Event()
+
+        def talk() -> None:
+            with contextlib.suppress(ConnectionClosed, OSError):
+                while not over.is_set():
+                    connection.send('{"type":"news"}')
+
+        talker = threading.Thread(target=talk)
+        first = connection.recv()
+        connection.send('{"type":"authenticated","acks":true}')
+        assert json.loads(first)['type'] == 'device_auth'
+        talker.start()
+        try:
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    store.take(connection, json.loads(connection.recv()))
+        finally:
+            over.set()
+            talker.join()
+
+    with ScriptedSocket(serve) as gateway:
+        robot = robot_at(gateway.url)
+        robot.send(*range(10))
+        robot.until(lambda: robot.counters['points_acknowledged'] == 10, 'acknowledged')
+        started = time.monotonic()
+        robot.close()
+        assert time.monotonic() - started < 2
+    assert sorted(set(store.values)) == list(range(10))
 
 
 def test_points_that_a_gateway_drops_are_counted(robot_at):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 import tempfile
@@ -17,6 +18,8 @@ import pytest
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery import outbox as outbox_module
 from plexus_bridge.delivery.frames import Frame
+from plexus_bridge.delivery.frames import Lane
+from plexus_bridge.delivery.journal import Backlog
 from plexus_bridge.delivery.journal import Journal
 from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.delivery.outbox import Outbox
@@ -44,9 +47,10 @@ class Robot:
         self.lanes = Lanes(self.counters)
         self.outbox = Outbox(self.lanes, self.journal, self.counters)
 
-    def make(self, lane: str) -> None:
-        self.lanes.sinks[lane].add({'value': self.made})
-        self.made += 1
+    def make(self, lane: str, points: int = 1) -> None:
+        for _ in range(points):
+            self.lanes.sinks[lane].add({'value': self.made})
+            self.made += 1
         self.outbox.flush()
 
     def take(self) -> Frame | None:
@@ -59,30 +63,64 @@ class Robot:
     def settle(self, count: int) -> None:
         keys = list(self.taken)[:count]
         for key in keys:
-            self.settled.add(number(self.taken.pop(key)))
+            self.settled.update(numbers(self.taken.pop(key)))
         self.outbox.settle(keys)
+
+    def split(self, count: int) -> None:
+        for key in list(self.taken)[:count]:
+            one = self.taken[key].points == 1
+            assert self.outbox.split(key) is not one
+            if not one:
+                del self.taken[key]
+
+    def postpone(self, count: int) -> None:
+        for key in list(self.taken)[:count]:
+            del self.taken[key]
+            self.outbox.postpone(key)
+
+    def refuse_disk(self, patch: pytest.MonkeyPatch) -> None:
+        def refuse(*_):
+            raise JournalError('disk full')
+
+        with patch.context() as inner:
+            inner.setattr(self.journal, 'write', refuse)
+            with contextlib.suppress(JournalError):
+                self.outbox.flush()
 
     def give_back(self) -> None:
         self.outbox.give_back(list(self.taken))
         self.taken.clear()
 
 
+def numbers(frame: Frame) -> list[int]:
+    values = [point['value'] for point in json.loads(b'[%b]' % frame.points_json)]
+    assert len(values) == frame.points
+    return values
+
+
 def number(frame: Frame) -> int:
-    value: int = json.loads(frame.points_json)['value']
+    value, = numbers(frame)
     return value
 
 
 STEPS = st.lists(st.one_of(
-    st.tuples(st.just('make'), st.sampled_from(['urgent', 'state', 'bulk'])),
+    st.tuples(st.just('make'), st.tuples(
+        st.sampled_from(['urgent', 'state', 'bulk']), st.integers(1, 5))),
     st.tuples(st.just('take'), st.integers(1, 5)),
     st.tuples(st.just('settle'), st.integers(1, 5)),
     st.tuples(st.just('give_back'), st.none()),
+    st.tuples(st.just('split'), st.integers(1, 5)),
+    st.tuples(st.just('postpone'), st.integers(1, 5)),
+    st.tuples(st.just('flush'), st.none()),
+    st.tuples(st.just('refuse_disk'), st.none()),
     st.tuples(st.just('restart'), st.none()),
 ), max_size=80)
 
 
-@example([('make', 'state'), ('make', 'state'), ('take', 1), ('make', 'state'),
+@example([('make', ('state', 1)), ('make', ('state', 1)), ('take', 1), ('make', ('state', 1)),
           ('give_back', None)], 0)
+@example([('make', ('urgent', 1)), ('take', 1), ('make', ('urgent', 1)), ('take', 1),
+          ('settle', 1), ('give_back', None), ('flush', None)], 0)
 @given(STEPS, st.sampled_from([0, 40, 1_000_000]))
 @settings(max_examples=400, deadline=None)
 def test_every_frame_is_handed_out_until_it_is_settled(steps, fresh_bytes):
@@ -92,7 +130,7 @@ def test_every_frame_is_handed_out_until_it_is_settled(steps, fresh_bytes):
         robot = Robot(Path(folder))
         for action, amount in steps:
             if action == 'make':
-                robot.make(amount)
+                robot.make(*amount)
             elif action == 'take':
                 for _ in range(amount):
                     robot.take()
@@ -100,9 +138,18 @@ def test_every_frame_is_handed_out_until_it_is_settled(steps, fresh_bytes):
                 robot.settle(amount)
             elif action == 'give_back':
                 robot.give_back()
+            elif action == 'split':
+                robot.split(amount)
+            elif action == 'postpone':
+                robot.postpone(amount)
+            elif action == 'flush':
+                robot.outbox.flush()
+            elif action == 'refuse_disk':
+                robot.refuse_disk(patch)
             else:
                 robot.restart()
         robot.give_back()
+        robot.outbox.flush()
         while robot.take():
             robot.settle(1)
         assert robot.settled == set(range(robot.made))
@@ -165,3 +212,81 @@ def test_the_sender_is_woken_for_new_frames_only(robot):
     robot.settle(1)
     robot.outbox.flush()
     assert len(woken) == 1
+
+
+def test_the_halves_of_a_frame_are_taken_after_a_flush_in_its_place(robot):
+    robot.make('state', 5)
+    frame = robot.take()
+    assert robot.outbox.split(frame.key)
+    assert not robot.outbox.idle
+    assert robot.outbox.take() is None
+    robot.outbox.flush()
+    halves = [robot.outbox.take() for _ in range(2)]
+    assert [numbers(half) for half in halves] == [[0, 1], [2, 3, 4]]
+    assert {half.lane for half in halves} == {frame.lane}
+    assert {half.made_ms for half in halves} == {frame.made_ms}
+    assert robot.journal.points == 5
+
+
+@pytest.mark.parametrize('flushed', [False, True])
+def test_a_kill_while_a_frame_is_split_leaves_it_or_both_halves(robot, flushed):
+    robot.make('state', 4)
+    assert robot.outbox.split(robot.take().key)
+    if flushed:
+        robot.outbox.flush()
+    robot.restart()
+    left = []
+    while frame := robot.take():
+        left.append(numbers(frame))
+    assert left == ([[0, 1], [2, 3]] if flushed else [[0, 1, 2, 3]])
+
+
+def test_a_single_point_cannot_be_split_and_stays_taken(robot):
+    robot.make('state')
+    frame = robot.take()
+    assert not robot.outbox.split(frame.key)
+    assert robot.outbox.settle([frame.key]) == 1
+
+
+def test_a_postponed_frame_comes_after_all_others(robot):
+    for _ in range(3):
+        robot.make('state')
+    robot.outbox.postpone(robot.take().key)
+    robot.taken.clear()
+    robot.make('bulk')
+    assert [number(robot.take()) for _ in range(4)] == [1, 2, 3, 0]
+
+
+def test_not_more_than_a_few_frames_are_kept_aside(robot):
+    for _ in range(outbox_module.MAX_POSTPONED_FRAMES + 2):
+        robot.make('state')
+    for _ in range(outbox_module.MAX_POSTPONED_FRAMES + 1):
+        robot.outbox.postpone(robot.outbox.take().key)
+    assert number(robot.take()) == outbox_module.MAX_POSTPONED_FRAMES
+
+
+def test_a_backlog_that_cannot_be_read_is_passed_over_and_tried_again(
+        robot, monkeypatch, caplog):
+    robot.make('urgent')
+    robot.make('state')
+    robot.restart()
+    read = Backlog.read
+
+    def read_no_urgent(backlog, lane, *limits):
+        if lane is Lane.URGENT:
+            raise JournalError('robot.db: frames cannot be read back: malformed')
+        return read(backlog, lane, *limits)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Backlog, 'read', read_no_urgent)
+        robot.make('bulk')
+        assert [number(robot.take()) for _ in range(2)] == [2, 1]
+        assert robot.take() is None
+        assert robot.take() is None
+        robot.outbox._unreadable_until = dict.fromkeys(Lane, 0.0)
+        assert robot.take() is None
+    assert robot.counters['backlog_unreadable'] == 2
+    assert [record.levelname for record in caplog.records] == ['ERROR']
+    assert 'cannot be read back: malformed' in caplog.text
+    robot.outbox._unreadable_until = dict.fromkeys(Lane, 0.0)
+    assert number(robot.take()) == 0

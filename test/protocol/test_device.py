@@ -122,6 +122,14 @@ def test_an_error_with_a_number_discards_and_one_without_does_not(live):
         FramesReturned([8]), Disconnected('the gateway closed with 1013 later', goodbye=True)]
 
 
+def test_an_error_refuses_its_own_frame_and_leaves_those_before_it_undecided(live):
+    send(live, 7, 8, 9, 10)
+    assert live.receive(
+        text(type='error', code='INVALID_MESSAGE', detail='points[3]', seq=3), 0.1) == [
+            FramesReturned([7, 8]), FramesDiscarded([9], 'INVALID_MESSAGE', 'points[3]')]
+    assert live.receive(text(type='telemetry_ack', seq=4), 0.2) == [FramesStored([10])]
+
+
 def test_the_window_is_bounded_in_frames(live):
     send(live, *range(WINDOW_FRAMES))
     assert not live.can_send(1)

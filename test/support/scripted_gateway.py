@@ -47,9 +47,15 @@ class ScriptedSocket:
 
 
 class ScriptedIngest:
-    """Answers POST /ingest by `answer(body)` → (status, JSON or bytes, headers)."""
+    """
+    Answers POST /ingest by `answer(body)` → (status, JSON or bytes, headers).
 
-    def __init__(self, answer: Callable[[dict[str, Any]], tuple[int, Any, dict[str, str]]]):
+    There is no device socket: who asks for one gets `upgrade_status`.
+    """
+
+    def __init__(self, answer: Callable[[dict[str, Any]], tuple[int, Any, dict[str, str]]],
+                 upgrade_status: int = HTTPStatus.SERVICE_UNAVAILABLE):
+        self.upgrades = 0
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         outer = self
@@ -57,8 +63,9 @@ class ScriptedIngest:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = 'HTTP/1.1'
 
-            def do_GET(self) -> None:  # a device socket is not to be had here
-                self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
+            def do_GET(self) -> None:
+                outer.upgrades += 1
+                self.send_error(upgrade_status)
 
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers['Content-Length']))
