@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 import difflib
+from typing import Any
 
 from plexus_bridge import encoding
 from plexus_bridge.authoring.source import Source
@@ -43,6 +44,8 @@ class RuleReport:
     unreadable: int = 0
     points: int = 0
     problem: str = ''
+    # Why the first message that could not be read was so, and why there is no point at all.
+    trouble: str = ''
     nothing: str = ''
 
 
@@ -83,9 +86,9 @@ def dry_run(robot_map: RobotMap, source: Source,
             _take(run, message.data, now_ms, result.counters)
     for runs in running.values():
         for run in runs:
-            run.mapper.finish()
-            if not run.report.points and not run.report.nothing:
-                run.report.nothing = _nothing(run.report)
+            _guarded(run, result.counters, run.mapper.finish)
+            if not run.report.points:
+                run.report.nothing = run.report.trouble or _nothing(run.report)
     return result
 
 
@@ -135,13 +138,19 @@ def _mapper(report: RuleReport, captures: Mapping[str, str], source: Source, res
 
 def _take(run: _Running, data: bytes, now_ms: int, counters: Counters) -> None:
     run.report.messages += 1
+    _guarded(run, counters, run.mapper.take, data, now_ms)
+    _guarded(run, counters, run.mapper.settle, now_ms)
+
+
+def _guarded(run: _Running, counters: Counters, step: Callable[..., None], *arguments: Any
+             ) -> None:
+    """Let one bad message stop nothing else, as the bridge does: it is counted and named."""
     try:
-        run.mapper.take(data, now_ms)
-        run.mapper.settle(now_ms)
-    except MappingError as error:
+        step(*arguments)
+    except Exception as error:
         counters.drop('unreadable')
         run.report.unreadable += 1
-        run.report.nothing = str(error)
+        run.report.trouble = run.report.trouble or str(error) or type(error).__name__
 
 
 def _nothing(report: RuleReport) -> str:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import json
+import re
 
 from plexus_bridge.authoring.source import Source
 from plexus_bridge.authoring.source import SourceTopic
@@ -28,6 +30,9 @@ LEFT_OUT = frozenset((
     '/parameter_events', '/clock', '/tf', '/tf_static', '/robot_description'))
 # Topics up to this rate are taken whole, faster ones are thinned to it.
 WHOLE_RATE_HZ = 10.0
+# What needs no quotes in YAML, but for the words that mean something there.
+_WORD = re.compile('/?[A-Za-z_][A-Za-z0-9_./-]*')
+_OTHER_WORDS = frozenset(('y', 'n', 'yes', 'no', 'on', 'off', 'true', 'false', 'null'))
 # Fields named for a type without a built-in map; the rest is a matter of taste.
 MAX_FIELDS = 12
 
@@ -39,8 +44,8 @@ def propose(source: Source, source_id: str, gateway_url: str) -> Iterator[str]:
     yield '# every mistake, and with --bag or --live what would come out.'
     yield ''
     yield 'version: 1'
-    yield f'source_id: {source_id}'
-    yield f'gateway: {{url: "{gateway_url}"}}'
+    yield f'source_id: {_scalar(source_id)}'
+    yield f'gateway: {{url: {json.dumps(gateway_url)}}}'
     yield ''
     chosen = [topic for topic in source.topics.values() if _is_metric(topic)]
     rules = [line for topic in chosen for line in _rule(topic, source)]
@@ -99,9 +104,15 @@ def _builtin(kind: str, topic: str) -> str:
 
 
 def _field(path: str, prefix: str) -> str:
-    if path.endswith(']'):  # brackets begin a list in YAML
-        return f'{{path: "{path}", metric: {prefix}.{path.partition("[")[0]}}}'
-    return f'{{path: {path}, metric: {prefix}.{path}}}'
+    metric = f'{prefix}.{path.partition("[")[0]}'
+    return f'{{path: {_scalar(path)}, metric: {_scalar(metric)}}}'
+
+
+def _scalar(text: str) -> str:
+    """Return a text as YAML: in quotes unless it is a word that nothing else can be."""
+    if _WORD.fullmatch(text) and text.lower() not in _OTHER_WORDS:
+        return text
+    return json.dumps(text)
 
 
 def _sampling(rate: float) -> str:

@@ -54,6 +54,9 @@ def report_text(robot_map: RobotMap, result: DryRun, source: Source) -> Iterator
         yield 'left out: ' + ', '.join(
             f'{count} {reason}' for reason, count in sorted(dropped.items()))
     for rule in result.rules:
+        if rule.unreadable and not rule.nothing:
+            yield f'{place_text(rule.rule.place)} ({rule.topic}): {rule.unreadable} times a ' \
+                f'message could not be read: {rule.trouble}'
         if rule.nothing:
             yield f'{place_text(rule.rule.place)} ({rule.topic or rule.rule.topic}) gives ' \
                 f'nothing: {rule.nothing}'

@@ -13,10 +13,17 @@ from rosbags.rosbag2 import Writer
 from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
 
+from plexus_bridge.authoring.dry_run import dry_run
+from plexus_bridge.authoring.proposal import propose
+from plexus_bridge.authoring.report import report_text
 from plexus_bridge.authoring.source import BagSource
 from plexus_bridge.authoring.source import Definitions
+from plexus_bridge.authoring.source import SourceMessage
+from plexus_bridge.authoring.source import SourceTopic
 from plexus_bridge.bags import Bag
 from plexus_bridge.config.map import load_map
+from plexus_bridge.mapping.layout import Message
+from plexus_bridge.mapping.layout import PRIMITIVES
 from plexus_bridge.mapping.rules import Sampling
 from plexus_bridge.nodes import check
 from plexus_bridge.nodes import init
@@ -140,6 +147,68 @@ def test_a_proposed_map_is_right_and_chooses_sensibly(call, bag, tmp_path):
     code, out, err = call(check, '--bag', str(bag), str(file))
     assert (code, err) == (0, '')
     assert 'gives nothing' not in out
+
+
+@pytest.mark.parametrize('source_id', ['007', '1e5', '2020-01-01', 'no', 'null', '1_0', '0x1f'])
+def test_a_proposed_map_says_what_was_given_whatever_yaml_may_take_it_for(
+        call, bag, tmp_path, source_id):
+    file = tmp_path / 'new.yaml'
+    code, _, err = call(init, '--bag', str(bag), '--source-id', source_id, '-o', str(file))
+    assert (code, err) == (0, '')
+    assert load_map(file).source_id == source_id
+
+
+class OneTopic:
+    """A source of one topic of a type of the test's."""
+
+    name = 'nowhere'
+    seconds = 1.0
+
+    def __init__(self, topic: str, layout: Message, data: bytes = b''):
+        self.topics = {topic: SourceTopic(topic, (layout.name,), 2)}
+        self._layout = layout
+        self._data = data
+
+    def layout(self, type_name: str) -> Message:
+        return self._layout
+
+    def messages(self, topics):
+        return (SourceMessage(topic, BEGIN_NS, self._data) for topic in topics)
+
+
+def test_fields_named_like_something_in_yaml_are_quoted(tmp_path):
+    fields = ('on', 'no', 'null', 'y', 'x', 'true')
+    layout = Message('a/msg/B', tuple((name, PRIMITIVES['float64']) for name in fields))
+    file = tmp_path / 'new.yaml'
+    file.write_text('\n'.join(propose(OneTopic('/no', layout), 'r-1', 'http://h')))
+    assert [str(field.path) for field in load_map(file).metrics[0].fields] == list(fields)
+
+
+class Broken:
+    """A mapper that fails at every step with what nobody expects."""
+
+    every = settles = True
+
+    def take(self, data: bytes, received_ms: int) -> None:
+        raise OverflowError('too large')
+
+    def settle(self, now_ms: int) -> None:
+        """Do nothing."""
+
+    def finish(self) -> None:
+        raise ZeroDivisionError
+
+
+def test_no_message_ends_a_dry_run(robot_map, monkeypatch):
+    monkeypatch.setattr('plexus_bridge.authoring.dry_run.make_mapper', lambda *_: Broken())
+    source = OneTopic('/t', Message('a/msg/B', (('x', PRIMITIVES['float64']),)))
+    tried = load_map(robot_map('  - topic: /t\n'))
+    result = dry_run(tried, source)
+    assert result.counters.dropped() == {'unreadable': 2}
+    assert (result.rules[0].unreadable, result.rules[0].nothing) == (2, 'too large')
+    result.rules[0].nothing = ''
+    assert 'metrics[0] (/t): 2 times a message could not be read: too large' in list(
+        report_text(tried, result, source))
 
 
 def test_a_proposed_map_never_overwrites(call, bag, tmp_path):
