@@ -171,6 +171,17 @@ def test_status_and_diagnostics_tell_how_it_goes(road, graph):
     assert it.bridge.stop() == 0, it.bridge.output
 
 
+def test_a_refusal_by_the_local_gateway_names_the_key_that_hides_its_own(
+        road, graph, ros_environment):
+    ros_environment['PLEXUS_API_KEY'] = 'plx_of_another_gateway'
+    it = road('  - {topic: /t}\n')
+    graph.spin_until(
+        lambda: it.status and it.status[-1].link == BridgeStatus.LINK_REFUSED,
+        f'refused; {it.bridge.output}')
+    assert 'unset PLEXUS_API_KEY to use that one' in it.status[-1].link_detail
+    assert 'unset PLEXUS_API_KEY to use that one' in it.bridge.output
+
+
 def test_topics_that_fit_a_pattern_are_found_when_they_come(road, graph):
     it = road('  - topic: /robots/{robot}/t\n    tags: {robot: "{robot}"}\n'
               '    fields: [{path: temperature, metric: "{robot}.t"}]\n')
@@ -181,6 +192,27 @@ def test_topics_that_fit_a_pattern_are_found_when_they_come(road, graph):
         it.publish_until(publisher, Temperature(temperature=value), f'{robot}.t', value)
     graph.spin_until(lambda: len(it.status[-1].rules) == 2, 'a status for each topic')
     assert [rule.topic for rule in it.status[-1].rules] == ['/robots/r1/t', '/robots/r2/t']
+
+
+def test_each_topic_of_a_wildcard_has_its_own_rate(road, graph):
+    it = road('  - {topic: /r/*, sampling: {mode: every}}\n')
+    busy = graph.node.create_publisher(Temperature, '/r/busy', RELIABLE)
+    graph.node.create_publisher(Temperature, '/r/idle', RELIABLE)
+
+    def told() -> bool:
+        busy.publish(Temperature())
+        rules = it.status[-1].rules if it.status else []
+        return len(rules) == 2 and rules[0].rate_hz > 0 and rules[0].messages > 20
+
+    graph.spin_until(told, 'a rate')
+    # Both in one: what one topic has must not be taken from what the other has.
+    assert [rule.topic for rule in it.status[-1].rules] == ['/r/busy', '/r/idle']
+    assert all(status.rules[-1].rate_hz == 0 for status in it.status if len(status.rules) == 2)
+
+
+def test_without_a_clock_the_simulated_bridge_still_tells_how_it_is(road, graph):
+    it = road('  - {topic: /t}\n', '-p', 'use_sim_time:=true')
+    graph.spin_until(lambda: it.status, 'a status')
 
 
 def test_with_simulated_time_points_carry_real_time_and_say_so(road, graph):
