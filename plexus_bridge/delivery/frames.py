@@ -14,11 +14,14 @@ from plexus_bridge import encoding
 from plexus_bridge.counters import Counters
 from plexus_bridge.points import Point
 
-# What the official client puts into one message (protocol section 6.10).
+# Of points, what the official client puts into one message (protocol section 6.10); of bytes, what
+# a link of 5 kB/s carries before the gateway is taken for dead.
 MAX_FRAME_POINTS = 5000
-MAX_FRAME_BYTES = 900_000
+MAX_FRAME_BYTES = 128_000
+# A single point may be as long as the official client's messages: it cannot be cut.
+MAX_POINT_BYTES = 900_000
 # Points that are encoded at once, to be packed into frames.
-PIECE_POINTS = 1000
+PIECE_POINTS = 250
 
 
 class Lane(enum.IntEnum):
@@ -85,7 +88,7 @@ def _encode(points: Sequence[Point], counters: Counters) -> Iterator[tuple[int, 
         body = encoding.dumps(points)[1:-1]
     except (TypeError, ValueError):
         body = b''
-    if body and len(body) <= MAX_FRAME_BYTES:
+    if body and len(body) <= (MAX_FRAME_BYTES if len(points) > 1 else MAX_POINT_BYTES):
         yield len(points), body
     elif len(points) > 1:
         # Too long, or one of them is no JSON: halve until it stands alone.

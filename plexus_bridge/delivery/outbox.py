@@ -21,6 +21,7 @@ from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.frames import Frame
 from plexus_bridge.delivery.frames import halves_of
 from plexus_bridge.delivery.frames import Lane
+from plexus_bridge.delivery.frames import MAX_FRAME_BYTES
 from plexus_bridge.delivery.journal import Backlog
 from plexus_bridge.delivery.journal import Journal
 from plexus_bridge.delivery.lanes import Lanes
@@ -31,6 +32,8 @@ MAX_UNWRITTEN_BYTES = 16_000_000
 BACKLOG_READ_BYTES = 1_000_000
 # So many frames may be passed over for others; if more fail, it is not the frames' fault.
 MAX_POSTPONED_FRAMES = 16
+# Halves of refused frames in memory; they pile up only while the disk refuses, too.
+MAX_UNWRITTEN_HALVES = 64
 # A backlog that could not be read is tried again after this.
 UNREADABLE_S = 60.0
 
@@ -137,8 +140,13 @@ class Outbox:
         with self._lock:
             frame = (self._take_fresh() or self._take_from_backlog()
                      or self._take_postponed())
-            if frame:
-                self._taken[frame.key] = frame
+            if frame is None:
+                return None
+            # Frames that an earlier version wrote can be too long for a slow link. Their halves
+            # come with the next flush, and only then the next frame, so that few are in memory.
+            if len(frame.points_json) > MAX_FRAME_BYTES and self._replace_by_halves(frame):
+                return None
+            self._taken[frame.key] = frame
             return frame
 
     def _take_fresh(self) -> Frame | None:
@@ -210,19 +218,27 @@ class Outbox:
 
         The journal exchanges them in one transaction: however the process ends, it has either
         the frame or both halves. False if the frame cannot be split: then it is still taken.
+        While the disk refuses the halves of others, a frame is given back instead.
         """
         with self._lock:
             frame = self._taken.get(key)
             if frame is None:
                 return True  # it is gone already
-            halves = halves_of(frame)
-            if not halves:
-                return False
-            del self._taken[key]
-            self._settled.append(frame)
-            self._settled_keys.add(key)
-            self._halves += halves
+            if len(self._halves) < MAX_UNWRITTEN_HALVES:
+                if not self._replace_by_halves(frame):
+                    return False
+                del self._taken[key]
+                return True
+        self.give_back([key])
         return True
+
+    def _replace_by_halves(self, frame: Frame) -> bool:
+        halves = halves_of(frame)
+        if halves:
+            self._settled.append(frame)
+            self._settled_keys.add(frame.key)
+            self._halves += halves
+        return bool(halves)
 
     def postpone(self, key: int) -> None:
         """Say that a frame did not arrive, and that others are to be tried before it."""

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from plexus_bridge import encoding
+from plexus_bridge.delivery.frames import MAX_FRAME_BYTES
 from plexus_bridge.delivery.frames import PIECE_POINTS
 from plexus_bridge.mapping.sinks import MetricName
 
@@ -25,6 +26,8 @@ class Rows:
     def __init__(self, metrics: Sequence[MetricName]):
         self._rows: list[tuple[Any, ...]] = []
         self._columns = len(metrics)
+        self._step = max(1, min(
+            PIECE_POINTS // self._columns, MAX_FRAME_BYTES // _longest_row(metrics)))
         self._write = _row_writer(metrics)
         self.add = self._rows.append
 
@@ -34,14 +37,19 @@ class Rows:
 
     def encode(self) -> Iterator[tuple[int, bytes]]:
         """Yield (points, their JSON objects with commas between them); then there are none."""
-        step = max(1, PIECE_POINTS // self._columns)
-        for start in range(0, len(self._rows), step):
-            rows = self._rows[start:start + step]
+        for start in range(0, len(self._rows), self._step):
+            rows = self._rows[start:start + self._step]
             # One call writes all numbers; the texts around them never change.
             numbers = encoding.dumps(rows)[2:-2].decode().split('],[')
             yield len(rows) * self._columns, ','.join(
                 [self._write(*row.split(',')) for row in numbers]).encode()
         self._rows.clear()
+
+
+def _longest_row(metrics: Sequence[MetricName]) -> int:
+    """Return how many bytes a row takes at most, if no number takes more than 25."""
+    return sum(len(encoding.dumps([name.metric, dict(name.tags or {})])) + 120
+               for name in metrics)
 
 
 def _row_writer(metrics: Sequence[MetricName]) -> Callable[..., str]:

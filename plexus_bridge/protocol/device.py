@@ -152,6 +152,7 @@ class DeviceSession:
         self._last_seq = 0
         self._opened_at = 0.0
         self._heartbeat_at = 0.0
+        self._released_at = 0.0
 
     @property
     def live(self) -> bool:
@@ -179,6 +180,7 @@ class DeviceSession:
             raise LocalProtocolError(f'a connection was opened while one is {self._state.value}')
         self._state = _State.AUTHENTICATING
         self._opened_at = now
+        self._released_at = now
         self._outgoing.append(encode(self._hello.message()))
 
     def can_send(self, points: int) -> bool:
@@ -213,7 +215,7 @@ class DeviceSession:
         if self._state is _State.AUTHENTICATING:
             return self._opened_at + AUTH_TIMEOUT_S
         if self._window:
-            return min(self._heartbeat_at, self._window[0].sent_at + ACK_TIMEOUT_S)
+            return min(self._heartbeat_at, self._ack_deadline())
         return self._heartbeat_at
 
     def tick(self, now: float) -> list[DeviceEvent]:
@@ -223,13 +225,17 @@ class DeviceSession:
             return []
         if self._state is _State.AUTHENTICATING:
             return self.lost(f'no answer to device_auth within {AUTH_TIMEOUT_S:.0f} s')
-        if self._window and now >= self._window[0].sent_at + ACK_TIMEOUT_S:
+        if self._window and now >= self._ack_deadline():
             return self.lost(f'no acknowledgement within {ACK_TIMEOUT_S:.0f} s')
         self._heartbeat_at = now + HEARTBEAT_S
         self._outgoing.append(encode({
             'type': 'heartbeat', 'source_id': self._hello.source_id,
             'agent_version': self._hello.agent_version}))
         return []
+
+    def _ack_deadline(self) -> float:
+        # On a slow link the oldest frame waited for others, whose answers prove that it moves.
+        return max(self._window[0].sent_at, self._released_at) + ACK_TIMEOUT_S
 
     def receive(self, message: Message, now: float) -> list[DeviceEvent]:
         """Take one message that came; after `Disconnected` the owner closes the socket."""
@@ -251,7 +257,10 @@ class DeviceSession:
             return [Trouble('', f'the gateway sent no Plexus frame: {error}')]
         if self._state is _State.AUTHENTICATING:
             return self._receive_answer(body, now)
-        return self._receive_body(body)
+        events = self._receive_body(body)
+        if any(isinstance(event, FramesStored | FramesDiscarded) for event in events):
+            self._released_at = now
+        return events
 
     def lost(self, reason: str) -> list[DeviceEvent]:
         """Take note that the connection is gone or not to be trusted any more."""

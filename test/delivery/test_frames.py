@@ -14,6 +14,7 @@ from plexus_bridge.delivery.frames import Lane
 from plexus_bridge.delivery.frames import make_frames
 from plexus_bridge.delivery.frames import MAX_FRAME_BYTES
 from plexus_bridge.delivery.frames import MAX_FRAME_POINTS
+from plexus_bridge.delivery.frames import MAX_POINT_BYTES
 from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.mapping.sinks import make_point
 from plexus_bridge.mapping.sinks import MetricName
@@ -33,13 +34,19 @@ def decoded(frames) -> list[dict]:
 
 
 @pytest.mark.parametrize(('count', 'frames'), [
-    (0, 0), (1, 1), (MAX_FRAME_POINTS, 1), (MAX_FRAME_POINTS + 1, 2)])
+    (0, 0), (1, 1), (1500, 1), (2000, 2), (5001, 3)])
 def test_points_are_split_by_number(count, frames):
     made = (frames_of([point(i) for i in range(count)], 7))
     assert [item['value'] for item in decoded(made)] == list(range(count))
     assert len(made) == frames
     assert sum(frame.points for frame in made) == count
     assert {frame.made_ms for frame in made} <= {7}
+
+
+def test_a_frame_has_a_largest_number_of_points():
+    pieces = [(250, b'{}')] * (MAX_FRAME_POINTS // 250 + 1)
+    made = list(make_frames(Lane.STATE, pieces, 0))
+    assert [frame.points for frame in made] == [MAX_FRAME_POINTS, 250]
 
 
 def test_points_are_split_by_size():
@@ -60,9 +67,28 @@ def test_one_point_that_is_no_json_costs_one_point(bad):
 
 def test_one_point_that_is_too_long_costs_one_point():
     counters = Counters()
-    made = frames_of([point(1), point('x' * MAX_FRAME_BYTES)], 0, counters)
+    made = frames_of([point(1), point('x' * MAX_POINT_BYTES)], 0, counters)
     assert [item['value'] for item in decoded(made)] == [1]
     assert counters.dropped() == {'too_long': 1}
+
+
+def test_a_long_point_has_a_frame_of_its_own():
+    counters = Counters()
+    made = frames_of([point(1), point('x' * MAX_FRAME_BYTES), point(3)], 0, counters)
+    assert [frame.points for frame in made] == [1, 1, 1]
+    assert counters.dropped() == {}
+
+
+@pytest.mark.parametrize('name', ['m', 'm' * 250])
+def test_rows_make_frames_that_a_slow_link_can_carry(name):
+    lanes = Lanes(Counters())
+    add_row = lanes.sinks['state'].add_rows(
+        [MetricName(f'{name}{index}', {'k': 'v' * 100}) for index in range(7)])
+    for index in range(1000):
+        add_row((*[-1.2345678901234567e-300] * 7, 1_790_000_000_000 + index))
+    frames = lanes.flush(0)
+    assert sum(frame.points for frame in frames) == 7000
+    assert max(len(frame.points_json) for frame in frames) <= 128_000
 
 
 def test_lanes_are_flushed_most_urgent_first_and_emptied():

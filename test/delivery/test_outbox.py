@@ -248,6 +248,22 @@ def test_a_single_point_cannot_be_split_and_stays_taken(robot):
     assert robot.outbox.settle([frame.key]) == 1
 
 
+def test_halves_do_not_pile_up_while_the_disk_refuses(robot):
+    robot.make('state', 2 ** 8)
+    bound = outbox_module.MAX_UNWRITTEN_HALVES
+    for _ in range(bound):
+        robot.make('bulk', 2)
+    robot.outbox.take()
+    for _ in range(bound):
+        assert robot.outbox.split(robot.outbox.take().key)
+    assert len(robot.outbox._halves) == bound
+    robot.outbox.flush()
+    taken = 0
+    while robot.take():
+        taken += 1
+    assert taken == bound + bound // 2
+
+
 def test_a_postponed_frame_comes_after_all_others(robot):
     for _ in range(3):
         robot.make('state')
@@ -290,3 +306,18 @@ def test_a_backlog_that_cannot_be_read_is_passed_over_and_tried_again(
     assert 'cannot be read back: malformed' in caplog.text
     robot.outbox._unreadable_until = dict.fromkeys(Lane, 0.0)
     assert number(robot.take()) == 0
+
+
+def test_a_long_frame_of_an_earlier_version_is_sent_in_parts(robot):
+    points = [b'{"value":%d,"x":"%b"}' % (index, b'x' * 900) for index in range(800)]
+    robot.made = len(points)
+    robot.outbox.close_backlog()
+    robot.journal.write([Frame(0, Lane.STATE, len(points), 1, b','.join(points))], [])
+    robot.restart()
+    for _ in range(20):
+        while robot.take():
+            pass
+        robot.outbox.flush()
+    assert max(len(frame.points_json) for frame in robot.taken.values()) <= 128_000
+    robot.settle(len(robot.taken))
+    assert robot.settled == set(range(800))

@@ -130,6 +130,15 @@ def test_an_error_refuses_its_own_frame_and_leaves_those_before_it_undecided(liv
     assert live.receive(text(type='telemetry_ack', seq=4), 0.2) == [FramesStored([10])]
 
 
+def test_on_a_slow_link_each_answer_gives_the_next_frame_its_time(live):
+    send(live, 7, 8, 9)
+    nearly = ACK_TIMEOUT_S - 1
+    live.receive(text(type='telemetry_ack', seq=1), nearly)
+    live.receive(text(type='telemetry_ack', seq=2), 2 * nearly)
+    assert live.tick(3 * nearly) == []
+    assert live.tick(2 * nearly + ACK_TIMEOUT_S)[0] == FramesReturned([9])
+
+
 def test_the_window_is_bounded_in_frames(live):
     send(live, *range(WINDOW_FRAMES))
     assert not live.can_send(1)
