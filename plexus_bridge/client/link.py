@@ -65,6 +65,14 @@ class LinkStatus:
     clock_offset_ms: float | None = None
     clock_error_ms: float | None = None
 
+    @property
+    def correction_ms(self) -> int:
+        """What to add to our clock to have the gateway's: nothing that could be mere delay."""
+        if self.clock_offset_ms is None or self.clock_error_ms is None \
+                or abs(self.clock_offset_ms) <= self.clock_error_ms:
+            return 0
+        return round(self.clock_offset_ms)
+
 
 class Link:
     """Runs from `start` to `stop`; everything else happens in its own thread."""

@@ -167,6 +167,7 @@ class Bridge:
             if now >= next_flush:
                 next_flush = now + flush_s
                 self._flush()
+                self.intake.clock_correction_ms = self.link.status.correction_ms
         self.intake.poll(time.monotonic())
         self.intake.close()
         self._flush()

@@ -121,6 +121,8 @@ class Intake:
         self._group = PolledGroup()
         self._next_discovery = 0.0
         self._taken = 0
+        # From our clock to the gateway's, for stamps of receipt; a header's stamp is its own.
+        self.clock_correction_ms = 0
         self.topics: list[RuleIntake] = []
         self._patterns: list[tuple[TopicPattern, RuleIntake]] = []
         for index, rule in enumerate(rules):
@@ -301,10 +303,12 @@ class Intake:
             return 0
         map_message = mapper.take
         message_class = topic.message_class
+        correction_ms = self.clock_correction_ms
         taken = received_ms = 0
         while taken < TAKE_AT_MOST and (waiting := take_message(message_class, True)) is not None:
             taken += 1
-            received_ms = waiting[1]['received_timestamp'] // 1_000_000 or _now_ms()
+            received_ms = correction_ms + (
+                waiting[1]['received_timestamp'] // 1_000_000 or _now_ms())
             try:
                 map_message(waiting[0], received_ms)
             except Exception as error:

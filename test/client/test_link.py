@@ -114,6 +114,13 @@ def test_data_goes_over_the_socket_and_is_forgotten_once_acknowledged(robot_at):
     assert store.values == list(range(20))
 
 
+@pytest.mark.parametrize(('offset', 'error', 'correction'), [
+    (None, None, 0), (3.0, 5.0, 0), (-5000.4, 5.0, -5000), (12_000.0, 30.0, 12_000)])
+def test_an_offset_that_may_be_mere_delay_corrects_nothing(offset, error, correction):
+    status = link_module.LinkStatus(clock_offset_ms=offset, clock_error_ms=error)
+    assert status.correction_ms == correction
+
+
 @pytest.mark.parametrize('misbehaviour', [
     'hang up at once', 'garbage first', 'garbage later', 'binary', 'close 1001', 'close 1013',
     'reset', 'acknowledge what was never sent'])
