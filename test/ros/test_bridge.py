@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import contextlib
+import json
 from pathlib import Path
 import subprocess
 import sys
@@ -18,8 +20,10 @@ import pytest
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
+from scripted_gateway import ScriptedSocket
 from sensor_msgs.msg import BatteryState
 from sensor_msgs.msg import Temperature
+from websockets.exceptions import ConnectionClosed
 
 from plexus_msgs.msg import BridgeStatus
 from plexus_msgs.msg import Metric
@@ -240,3 +244,36 @@ def test_every_state_of_a_rule_has_its_name_in_the_message():
     from plexus_bridge.ros.intake import RuleState
     for state in RuleState:
         assert hasattr(RuleStatus, f'STATE_{state.name}')
+
+
+def test_stamps_of_receipt_are_in_the_gateways_time(graph, start, tmp_path):
+    """A robot whose clock is twelve seconds behind: nothing of it may look old."""
+    points: list[dict] = []
+
+    def serve(connection) -> None:
+        connection.recv()
+        connection.send(json.dumps({
+            'type': 'authenticated', 'acks': True,
+            'server_time_ms': time.time_ns() // 1_000_000 + 12_000}))
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                frame = json.loads(connection.recv())
+                points.extend(frame.get('points', ()))
+                connection.send(json.dumps({'type': 'telemetry_ack', 'seq': frame.get('seq')}))
+
+    robot_map = tmp_path / 'robot.yaml'
+    with ScriptedSocket(serve) as gateway:
+        robot_map.write_text(
+            f'version: 1\nsource_id: robot-1\ngateway: {{url: "{gateway.url}"}}\n'
+            'metrics: [{topic: /t, fields: [{path: temperature, metric: t}]}]\n')
+        bridge = start('plexus_bridge.nodes.bridge', '--ros-args', '-p',
+                       f'config_file:={robot_map}', PLEXUS_API_KEY='plx_test')
+        publisher = graph.node.create_publisher(Temperature, '/t', RELIABLE)
+
+        def corrected() -> bool:
+            publisher.publish(Temperature(temperature=1.0))
+            return bool(points) and abs(
+                points[-1]['timestamp'] - time.time() * 1000 - 12_000) < 2000
+
+        graph.spin_until(corrected, f'stamps in the time of the gateway; {bridge.output}')
+        assert bridge.stop() == 0
