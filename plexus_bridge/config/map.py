@@ -25,6 +25,7 @@ from plexus_bridge.mapping.rules import FieldRule
 from plexus_bridge.mapping.rules import LaneName
 from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.mapping.rules import Sampling
+from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.points import check_source_id
 from plexus_bridge.points import MAX_TAGS
 
@@ -101,6 +102,10 @@ def _metric_rule(
     tags = {**map_tags, **body.get('tags', {})}
     lane = body.get('lane', 'state')
     sampling = _sampling(document, place, body) or Sampling()
+    try:
+        TopicPattern(body['topic'])
+    except MappingError as error:
+        document.problem((*place, 'topic'), str(error))
     if body.get('fields') and 'prefix' in body:
         document.problem(
             (*place, 'prefix'), 'has no meaning beside fields, whose metrics are named in full')

@@ -7,6 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 import re
 
+from plexus_bridge.errors import MappingError
+
+# Each more multiplies the ways in which a long name can be taken apart.
+MAX_WILDCARDS = 6
+
 _PART = re.compile(r'\*\*|\*|\{[a-z][a-z0-9_]*\}')
 _TOKEN = r'[A-Za-z0-9_]+'
 
@@ -20,6 +25,9 @@ class TopicPattern:
     """
 
     def __init__(self, text: str):
+        if '***' in text or len(_PART.findall(text)) > MAX_WILDCARDS:
+            raise MappingError(
+                f'topic {text!r}: expected * or **, and at most {MAX_WILDCARDS} wildcards')
         self.text = text
         self._names: list[str] = []
         regex = ''
@@ -32,6 +40,8 @@ class TopicPattern:
         self._regex = re.compile(regex)
 
     def _piece(self, wildcard: str) -> str:
+        if wildcard[1:-1] in self._names:
+            raise MappingError(f'topic {self.text!r}: has {wildcard} twice')
         numbered = sum(name.isdigit() for name in self._names) + 1
         self._names.append(wildcard[1:-1] if wildcard.startswith('{') else str(numbered))
         return f'({_TOKEN}(?:/{_TOKEN})*)' if wildcard == '**' else f'({_TOKEN})'

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.template import fill
 from plexus_bridge.mapping.template import name_part
 from plexus_bridge.mapping.topic_pattern import TopicPattern
@@ -23,6 +24,14 @@ from plexus_bridge.mapping.topic_pattern import TopicPattern
     ('/odom', '/odom', {}), ('/odom', '/odom2', None), ('/o.om', '/odom', None)])
 def test_patterns_match_topics(pattern, topic, captures):
     assert TopicPattern(pattern).match(topic) == captures
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ('/{a}/{a}', r'has \{a\} twice'), ('/***', 'at most 6 wildcards'),
+    ('/a*b*c*d*e*f*g*h', 'at most 6 wildcards')])
+def test_patterns_without_sense_are_refused(text, message):
+    with pytest.raises(MappingError, match=message):
+        TopicPattern(text)
 
 
 def test_a_plain_name_is_no_wildcard():
