@@ -19,7 +19,6 @@ from typing import Any
 
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.layout import Array
-from plexus_bridge.mapping.layout import describe
 from plexus_bridge.mapping.layout import is_fixed
 from plexus_bridge.mapping.layout import Layout
 from plexus_bridge.mapping.layout import leaves
@@ -395,12 +394,3 @@ def _sizes_by_residue(layout: Layout) -> tuple[int, ...]:
             position += -position % leaf.size + leaf.size
         sizes.append(position - start)
     return tuple(sizes)
-
-
-def check_readable(layout: Layout, path: Path) -> None:
-    """Raise MappingError if a path leads to something that has no value as a whole."""
-    if isinstance(layout, Message) and not all(
-            isinstance(inner, Primitive | Message) for _, inner in layout.fields):
-        raise MappingError(
-            f'path {path}: leads to a whole {describe(layout)}; name one of its fields: '
-            f'{", ".join(name for name, _ in layout.fields)}')

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,8 +23,9 @@ from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.layout import Primitive
 from plexus_bridge.mapping.layout import Sequence
 from plexus_bridge.mapping.layout import String
+from plexus_bridge.mapping.names import MetricNames
+from plexus_bridge.mapping.names import Values
 from plexus_bridge.mapping.paths import Index
-from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.paths import Path
 from plexus_bridge.mapping.paths import resolve
 from plexus_bridge.mapping.paths import Select
@@ -43,17 +43,11 @@ from plexus_bridge.mapping.series import trim_name
 from plexus_bridge.mapping.series import WindowSeries
 from plexus_bridge.mapping.sinks import MetricName
 from plexus_bridge.mapping.sinks import Sink
-from plexus_bridge.mapping.template import fill
-from plexus_bridge.mapping.template import name_part
-from plexus_bridge.mapping.template import placeholders
 
 # Series of one field: a robot whose names never repeat must not fill the memory.
 MAX_SERIES = 4096
 # REP-145: this in the first element of a covariance says that there is no such estimate.
 NO_ESTIMATE = -1
-
-Values = tuple[Any, ...]
-
 
 @dataclass(frozen=True)
 class PlainNumber:
@@ -97,7 +91,7 @@ class Field:
         self._is_text = isinstance(form, transforms.Text)
         self._finish_scale = _scaler(rule)
         self._value = transforms.chain(steps)
-        self._names = _Names(rule, form, message, captures)
+        self._names = MetricNames(rule, form, message, captures)
         self._series: dict[tuple[str, ...], Series] = {}
         self._rendered: dict[tuple[object, ...], tuple[str, ...]] = {}
         self.paths = (rule.path, *self._names.paths,
@@ -254,91 +248,6 @@ class Field:
         return series
 
 
-class _Names:
-    """
-    The metric's name and tags, static or from the message.
-
-    A name is kept as the tuple of its moving parts, so that a series is found by one look-up.
-    """
-
-    def __init__(self, rule: FieldRule, form: transforms.Form, message: Message,
-                 captures: Mapping[str, str]):
-        self._metric = fill(rule.metric, captures)
-        self._tags = {key: fill(value, captures) for key, value in rule.tags.items()}
-        self._parts = form.names if isinstance(form, transforms.Parts) else ()
-        many = isinstance(form, transforms.Numbers)
-        key = _key_path(rule, message, many)
-        self._first_index = _first_index(rule.path)
-        self._has_key = key is not None
-        self._key_name = _last_field(key) if key else ''
-        if key and f'{{{self._key_name}}}' not in self._metric and not any(
-                f'{{{self._key_name}}}' in value for value in self._tags.values()):
-            raise MappingError(
-                f'metric {rule.metric!r}: expected {{{self._key_name}}} in it, to be replaced by '
-                f'the names that key {rule.key} leads to')
-        self._tag_fields = self._fields_of_tags(message)
-        self.paths = (*((key,) if key else ()), *map(parse_path, self._tag_fields))
-        self._check_placeholders(rule)
-
-    def _fields_of_tags(self, message: Message) -> list[str]:
-        fields: list[str] = []
-        for name, value in self._tags.items():
-            for placeholder in placeholders(value):
-                if placeholder == self._key_name or placeholder in fields:
-                    continue
-                target = resolve(parse_path(placeholder), message)
-                if target.many or not isinstance(target.layout, String | Primitive):
-                    raise MappingError(
-                        f'tag {name}: {{{placeholder}}} leads to {describe(target.layout)}, '
-                        'expected one text or number')
-                fields.append(placeholder)
-        return fields
-
-    def _check_placeholders(self, rule: FieldRule) -> None:
-        for placeholder in placeholders(self._metric):
-            if placeholder != self._key_name or not self._key_name:
-                raise MappingError(
-                    f'metric {rule.metric!r}: {{{placeholder}}} is neither a wildcard of the '
-                    'topic nor the last field of key')
-
-    def _from_tags(self, values: Values, place: int) -> tuple[str, ...]:
-        if not self._tag_fields:
-            return ()
-        first = place + 1 + self._has_key
-        return tuple(_text(value) for value in values[first:first + len(self._tag_fields)])
-
-    def of_message(self, values: Values, place: int) -> tuple[str, ...]:
-        """Return the name of a message's one value."""
-        return ('', *self._from_tags(values, place))
-
-    def of_parts(self, values: Values, place: int) -> Iterator[tuple[str, ...]]:
-        """Yield the names of a message's parts."""
-        tags = self._from_tags(values, place)
-        for part in self._parts:
-            yield (part, *tags)
-
-    def of_elements(
-            self, values: Values, place: int, count: int) -> Iterator[tuple[str, ...]]:
-        """Yield the names of a list's elements."""
-        tags = self._from_tags(values, place)
-        names: Iterable[object] = values[place + 1] if self._has_key else range(
-            self._first_index, self._first_index + count)
-        for name in names:
-            yield (_text(name), *tags)
-
-    def render(self, name: tuple[str, ...]) -> tuple[str, Mapping[str, str]]:
-        """Return the metric's whole name and its tags."""
-        first, *from_tags = name
-        values = dict(zip(self._tag_fields, from_tags, strict=True))
-        metric = self._metric
-        if self._has_key:
-            metric = fill(metric, {self._key_name: name_part(first)})
-            values[self._key_name] = first
-        elif first:
-            metric = f'{metric}.{first}' if metric else first
-        return metric, {key: fill(value, values) for key, value in self._tags.items()}
-
-
 def _steps(rule: FieldRule, target: Target) -> tuple[transforms.Form, list[transforms.Step]]:
     """Return the form of the final value and the functions that make it."""
     form = _form(rule.path, target)
@@ -414,31 +323,6 @@ def _leaf_names(message: Message) -> Iterator[str]:
             yield name
 
 
-def _key_path(rule: FieldRule, message: Message, many: bool) -> Path | None:
-    if rule.key is None or not many:
-        return None
-    key = rule.key
-    target = resolve(key, message)
-    if isinstance(target.layout, Array | Sequence):
-        key = parse_path(f'{key.text}[*]')
-        target = resolve(key, message)
-    if not target.many or not isinstance(target.layout, String | Primitive):
-        raise MappingError(
-            f'key {rule.key}: leads to {describe(target.layout)}, expected several texts, such '
-            'as name[*]')
-    return key
-
-
-def _first_index(path: Path) -> int:
-    """Return the number of the first element that a path takes, as far as it says so."""
-    slices = [step for step in path.steps if isinstance(step, Slice)]
-    return max(slices[0].start or 0, 0) if slices else 0
-
-
-def _last_field(path: Path) -> str:
-    return path.text.removesuffix('[*]').rpartition('.')[2]
-
-
 def _scaler(rule: FieldRule) -> transforms.Step:
     scale, offset = rule.scale, rule.offset
     if scale == 1 and offset == 0:
@@ -448,7 +332,3 @@ def _scaler(rule: FieldRule) -> transforms.Step:
 
 def _number(value: Any) -> Any:
     return int(value) if value is True or value is False else value
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else '' if value is None else str(value)

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from plexus_bridge.errors import MappingError
-from plexus_bridge.mapping.codegen import check_readable
 from plexus_bridge.mapping.codegen import HEADER_BYTES
 from plexus_bridge.mapping.codegen import SourceWriter
+from plexus_bridge.mapping.layout import describe
+from plexus_bridge.mapping.layout import Layout
 from plexus_bridge.mapping.layout import Message
+from plexus_bridge.mapping.layout import Primitive
 from plexus_bridge.mapping.paths import Path
 from plexus_bridge.mapping.paths import resolve
 
@@ -32,7 +34,7 @@ def compile_reader(message: Message, paths: Sequence[Path]) -> Reader:
     Paths that do not fit the type raise MappingError here.
     """
     for path in paths:
-        check_readable(resolve(path, message).layout, path)
+        _check_readable(resolve(path, message).layout, path)
     return _compile(message, paths, '<', _BigEndian(message, paths))
 
 
@@ -52,6 +54,15 @@ class _BigEndian:
         if self._reader is None:
             self._reader = _compile(self._message, self._paths, '>', None)
         return self._reader(data)
+
+
+def _check_readable(layout: Layout, path: Path) -> None:
+    """Raise MappingError if a path leads to something that has no value as a whole."""
+    if isinstance(layout, Message) and not all(
+            isinstance(inner, Primitive | Message) for _, inner in layout.fields):
+        raise MappingError(
+            f'path {path}: leads to a whole {describe(layout)}; name one of its fields: '
+            f'{", ".join(name for name, _ in layout.fields)}')
 
 
 def _compile(
