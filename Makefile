@@ -1,7 +1,7 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
 #
-#   make demo [SECONDS=20]   local gateway, simulated robot and bridge, until Ctrl+C
+#   make demo [SECONDS=20] [PORT=8787]   local gateway, simulated robot and bridge, until Ctrl+C
 #   make test [ARGS='-k x']  linter, type check and all tests
 #   make env                 only set up .venv; PYTHON=/usr/bin/python3.12 takes that python
 #   make bench               what it costs, 7 minutes: readers of messages, CPU and memory of the bridge,
@@ -14,7 +14,7 @@ IN_ENV := ./scripts/in_env.sh
 .DEFAULT_GOAL := demo
 
 demo: env
-	@$(IN_ENV) plexus-bridge demo $(if $(SECONDS),--seconds $(SECONDS))
+	@$(IN_ENV) plexus-bridge demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PORT),--port $(PORT))
 
 env:
 	@./scripts/env.sh

@@ -15,6 +15,7 @@ from typing import Protocol
 from plexus_bridge import __version__
 
 EXIT_FAILURE = 1
+EXIT_INTERRUPTED = 130
 
 
 class Command(NamedTuple):
@@ -130,6 +131,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parser_for(argv).parse_args(argv)
         return load(args.command).run(args)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     except ImportError as error:
         message = missing_import_message(argv[0], error)
         if message is None:

@@ -139,13 +139,14 @@ def _paths_of(layout: Layout, path: str) -> Iterator[str]:
 def _others(source: Source) -> Iterator[str]:
     events = [topic for topic in source.topics.values() if topic.name in EVENT_TOPICS]
     images = [topic for topic in source.topics.values() if IMAGE_TYPES.intersection(topic.types)]
-    if events:
+    if events or images:
         yield ''
+        yield '# Events and video are not bridged yet. These topics are for them:'
+    if events:
         yield '# events:'
         for topic in events:
             yield f'#   - topic: {topic.name}  # {EVENT_TOPICS[topic.name]}'
     if images:
-        yield ''
         yield '# video:'
         for topic in images:
             yield f'#   - {{topic: {topic.name}, camera_id: {_camera(topic.name)}}}'

@@ -151,5 +151,5 @@ def check_port_is_free(port: int) -> None:
         except (OSError, OverflowError) as error:
             raise DemoError(
                 f'127.0.0.1:{port} cannot be used: {getattr(error, "strerror", None) or error}; '
-                'stop the other program (another demo?), or choose another port with --port'
-                ) from None
+                'stop the other program (another demo?), or choose another port with --port '
+                '(make demo PORT=…)') from None

@@ -50,8 +50,12 @@ def run(args: argparse.Namespace) -> int:
         print(f'plexus-bridge check: {error}', file=sys.stderr)
         return EXIT_FAILURE
     rules = len(robot_map.metrics)
-    print(f'{args.map}: {rules} rule{"" if rules == 1 else "s"}, no problem found; try it on '
-          'messages with --bag or --live')
+    if not rules:
+        print(f'{args.map}: has no rules, so nothing would be sent; plexus-bridge init '
+              'proposes some', file=sys.stderr)
+        return 0
+    print(f'{args.map}: {rules} rule{"" if rules == 1 else "s"}, no problem found; with --bag or '
+          '--live it is tried on messages, and its paths on their types')
     return 0
 
 

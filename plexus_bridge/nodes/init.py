@@ -61,6 +61,10 @@ def _proposal(args: argparse.Namespace) -> str:
 
 
 def _text(args: argparse.Namespace, source: Source) -> str:
+    if not source.topics:
+        raise BagError(
+            f'heard no topic in {source.name} within {source.seconds:.0f} s; is the robot '
+            'running, and with this ROS_DOMAIN_ID?')
     return '\n'.join(propose(source, args.source_id, args.gateway_url)) + '\n'
 
 

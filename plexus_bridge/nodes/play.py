@@ -23,6 +23,8 @@ from plexus_bridge.stopping import StopRequest
 
 EXIT_CONFIGURATION = 78
 FLUSH_S = 10.0
+# Subscribers that are there already are matched within this time.
+PATIENCE_S = 3.0
 
 
 def _fail(text: str) -> int:
@@ -37,8 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--rate', type=_positive, default=1.0, metavar='N', help='times as fast as recorded')
     add('--loop', action='store_true', help='begin again at the end, until Ctrl+C')
     add('--topics', nargs='+', default=(), metavar='TOPIC', help='only these topics')
-    add('--wait-for-subscribers', type=float, default=0.0, metavar='SECONDS',
-        help='begin when every topic has one; fail if that takes longer (default: at once)')
+    add('--wait-for-subscribers', type=float, default=None, metavar='SECONDS',
+        help='begin when every topic has one; fail if that takes longer (default: wait up to '
+             f'{PATIENCE_S:g} s, then play to whoever is there)')
     add('--clock', action='store_true', help="publish the recording's time on /clock")
 
 
@@ -74,11 +77,11 @@ def _play(args: argparse.Namespace, playback: Playback, bag: Bag, stop: StopRequ
         print(f'plexus-bridge play: {topic} is skipped: {reason}', file=sys.stderr)
     if not playback.topics:
         return _fail(f'{bag.path}: nothing of it can be played')
-    if args.wait_for_subscribers > 0:
-        lonely = playback.wait_for_subscribers(stop, args.wait_for_subscribers)
-        if lonely and not stop.requested:
-            return _fail(f'after {args.wait_for_subscribers:g} s nobody subscribes to '
-                         f'{", ".join(lonely)}; leave topics out with --topics')
+    wanted = args.wait_for_subscribers
+    lonely = playback.wait_for_subscribers(stop, PATIENCE_S if wanted is None else wanted)
+    if wanted and lonely and not stop.requested:
+        return _fail(f'after {wanted:g} s nobody subscribes to '
+                     f'{", ".join(lonely)}; leave topics out with --topics')
     report = Report(playback, bag)
     try:
         while not stop.requested:

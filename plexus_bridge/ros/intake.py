@@ -14,8 +14,10 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+import difflib
 import enum
 import logging
+import math
 import time
 from typing import Any
 
@@ -41,6 +43,8 @@ log = logging.getLogger(__name__)
 DISCOVERY_PERIOD_S = 0.5
 # A publisher that left and another that came, or changed its QoS, within one period.
 FULL_DISCOVERY_PERIOD_S = 2.0
+# Long enough for a robot's nodes to start after the bridge.
+LONELY_AFTER_S = 10.0
 # Room for what arrives between two polls: 1,000 waiting messages at 20 ms are 50 kHz.
 EVERY_DEPTH = 1000
 # A topic on which little comes is looked at less often, down to this; its stamps lose nothing.
@@ -65,7 +69,7 @@ class RuleState(enum.Enum):
 
 
 _LEVELS = {
-    RuleState.OK: logging.INFO, RuleState.NO_PUBLISHER: logging.INFO,
+    RuleState.OK: logging.INFO, RuleState.NO_PUBLISHER: logging.DEBUG,
     RuleState.NOTHING_PUBLISHED: logging.DEBUG}
 
 
@@ -120,6 +124,7 @@ class Intake:
         self._simulated = simulated
         self._group = PolledGroup()
         self._next_discovery = 0.0
+        self._lonely_at: float | None = None
         self._taken = 0
         # From our clock to the gateway's, for stamps of receipt; a header's stamp is its own.
         self.clock_correction_ms = 0
@@ -143,6 +148,7 @@ class Intake:
                 if topic.topic and self._has_changed(topic, now):
                     self._discover(topic, now)
             self._let_go(now)
+            self._warn_of_lonely(now)
         now_ms = int(now * 1000)
         for topic in self.topics:
             if topic.mapper is not None and now >= topic.poll_at:
@@ -177,6 +183,23 @@ class Intake:
             if waiting in self.topics:
                 waiting.tell(RuleState.NO_PUBLISHER,
                              'no topic fits this pattern; it is waited for')
+
+    def _warn_of_lonely(self, now: float) -> None:
+        """Say once which topics nobody has published so far, and what may have been meant."""
+        if self._lonely_at is None:
+            self._lonely_at = now + LONELY_AFTER_S
+        if now < self._lonely_at:
+            return
+        self._lonely_at = math.inf
+        names = [name for name, _ in self._node.get_topic_names_and_types()]
+        for topic in self.topics:
+            if topic.state is RuleState.NO_PUBLISHER and not topic.messages:
+                wanted = topic.topic or topic.rule.topic
+                near = difflib.get_close_matches(
+                    wanted, [name for name in names if name != wanted], 1)
+                log.warning('metrics[%d] %s: nobody has published here for %.0f s%s',
+                            topic.index, wanted, LONELY_AFTER_S,
+                            f'; did you mean {near[0]}?' if near else '; it is waited for')
 
     def _let_go(self, now: float) -> None:
         for _, waiting in self._patterns:
@@ -216,6 +239,9 @@ class Intake:
             # The subscription stays: whoever returns is heard from the first message on.
             topic.tell(RuleState.NO_PUBLISHER,
                        'nobody publishes on this topic; it is waited for')
+            if topic.messages:
+                log.info('metrics[%d] %s: whoever published here is gone; it is waited for',
+                         topic.index, topic.topic)
             return
         wanted = topic.rule.type
         if wanted is None and len(publishers.types) > 1:

@@ -132,7 +132,7 @@ def test_it_offers_the_qos_that_was_recorded(graph: Any, start: Any, tmp_path: P
         {'/reliable': offered(QosReliability.RELIABLE, QosDurability.VOLATILE, 5),
          '/best_effort': offered(QosReliability.BEST_EFFORT, QosDurability.VOLATILE, 5),
          '/latched': offered(QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, 1)})
-    play = start(MODULE, str(bag))
+    play = start(MODULE, str(bag), '--wait-for-subscribers', '0')
     graph.spin_until(lambda: graph.node.count_publishers('/end') and all(
         graph.node.count_publishers(name) for name in names), 'it is up')
     seen = {name: graph.node.get_publishers_info_by_topic(name)[0].qos_profile for name in names}
