@@ -13,9 +13,8 @@ from typing import NamedTuple
 from typing import Protocol
 
 from plexus_bridge import __version__
-
-EXIT_FAILURE = 1
-EXIT_INTERRUPTED = 130
+from plexus_bridge.exit_codes import EXIT_FAILURE
+from plexus_bridge.exit_codes import EXIT_INTERRUPTED
 
 
 class Command(NamedTuple):

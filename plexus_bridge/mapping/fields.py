@@ -49,12 +49,13 @@ MAX_SERIES = 4096
 # REP-145: this in the first element of a covariance says that there is no such estimate.
 NO_ESTIMATE = -1
 
+
 @dataclass(frozen=True)
 class PlainNumber:
     """
     A number that becomes a point as it is, but for scale and offset: the common case.
 
-    It stands at `place` of the values of its field, at `part` of that if it is one of several.
+    It is the value of its field, or number `part` of its `parts` where that is a whole message.
     """
 
     part: int | None

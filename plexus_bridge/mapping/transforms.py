@@ -106,13 +106,6 @@ _AGGREGATES: dict[str, Step] = {
 }
 _EACH: dict[str, Step] = {'degrees': math.degrees, 'celsius': _celsius, 'bool': _truth}
 
-NAMES = ('rpy', 'yaw', 'norm', *_EACH, *_AGGREGATES, 'p50')
-
-
-def is_transform(name: str) -> bool:
-    """Tell whether ``as:`` knows a name."""
-    return name in NAMES or _PERCENTILE.fullmatch(name) is not None
-
 
 def apply(name: str, form: Form) -> tuple[Form, Step]:
     """Return what a step gives and does for this form; MappingError if it cannot take it."""

@@ -11,13 +11,12 @@ import sys
 
 from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import JournalError
+from plexus_bridge.exit_codes import EXIT_CONFIGURATION
+from plexus_bridge.exit_codes import EXIT_FAILURE
 from plexus_bridge.ros.bridge import Bridge
 from plexus_bridge.ros.bridge import BridgeNode
 from plexus_bridge.ros.start import ros_begun
 from plexus_bridge.stopping import StopRequest
-
-EXIT_FAILURE = 1
-EXIT_CONFIGURATION = 78
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

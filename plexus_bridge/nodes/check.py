@@ -17,9 +17,8 @@ from plexus_bridge.config.map import load_map
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.errors import BagError
 from plexus_bridge.errors import ConfigError
-
-EXIT_FAILURE = 1
-EXIT_CONFIGURATION = 78
+from plexus_bridge.exit_codes import EXIT_CONFIGURATION
+from plexus_bridge.exit_codes import EXIT_FAILURE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,9 +15,8 @@ from plexus_bridge.bags import Bag
 from plexus_bridge.config.map import DEFAULT_GATEWAY_URL
 from plexus_bridge.errors import BagError
 from plexus_bridge.errors import PointError
+from plexus_bridge.exit_codes import EXIT_FAILURE
 from plexus_bridge.points import check_source_id
-
-EXIT_FAILURE = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

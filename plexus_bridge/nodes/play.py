@@ -15,13 +15,13 @@ from rclpy.utilities import remove_ros_args
 from plexus_bridge.bags import Bag
 from plexus_bridge.errors import BagError
 from plexus_bridge.errors import ConfigError
+from plexus_bridge.exit_codes import EXIT_CONFIGURATION
 from plexus_bridge.ros.playback import Playback
 from plexus_bridge.ros.playback import Report
 from plexus_bridge.ros.start import parameters_told
 from plexus_bridge.ros.start import ros_begun
 from plexus_bridge.stopping import StopRequest
 
-EXIT_CONFIGURATION = 78
 FLUSH_S = 10.0
 # Subscribers that are there already are matched within this time.
 PATIENCE_S = 3.0

@@ -14,12 +14,11 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from plexus_bridge.errors import ConfigError
+from plexus_bridge.exit_codes import EXIT_CONFIGURATION
 from plexus_bridge.ros.simulation import SimulatedRobot
 from plexus_bridge.ros.start import parameters_told
 from plexus_bridge.ros.start import ros_begun
 from plexus_bridge.stopping import StopRequest
-
-EXIT_CONFIGURATION = 78
 
 
 def main(args: Sequence[str] | None = None) -> int:
