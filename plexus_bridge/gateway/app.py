@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.responses import Response
 
-from plexus_bridge.gateway import data_api
 from plexus_bridge.gateway import device_socket
 from plexus_bridge.gateway import ingest
+from plexus_bridge.gateway.api import data_api
 from plexus_bridge.gateway.cors import INGEST_PATHS
 from plexus_bridge.gateway.cors import OpenToAllOrigins
 from plexus_bridge.gateway.gateway import Gateway

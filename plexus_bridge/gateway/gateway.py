@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 
 from plexus_bridge.gateway.devices import Devices
 from plexus_bridge.gateway.keys import KeyRing
-from plexus_bridge.gateway.store import Store
+from plexus_bridge.gateway.storage.store import Store
 
 
 @dataclass

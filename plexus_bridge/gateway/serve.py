@@ -24,8 +24,8 @@ from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway.keys import ensure_first_key
 from plexus_bridge.gateway.keys import FirstKey
 from plexus_bridge.gateway.keys import KeyRing
-from plexus_bridge.gateway.schema import open_writer
-from plexus_bridge.gateway.store import Store
+from plexus_bridge.gateway.storage.schema import open_writer
+from plexus_bridge.gateway.storage.store import Store
 
 DEFAULT_HOST = '127.0.0.1'
 DEFAULT_PORT = 8787

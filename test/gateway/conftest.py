@@ -26,11 +26,11 @@ import requests
 import websocket
 
 from plexus_bridge.gateway.gateway import Gateway
-from plexus_bridge.gateway.schema import open_writer
 from plexus_bridge.gateway.serve import bound_socket
 from plexus_bridge.gateway.serve import open_folder
 from plexus_bridge.gateway.server import GatewayServer
 from plexus_bridge.gateway.server import server_config
+from plexus_bridge.gateway.storage.schema import open_writer
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 20.0

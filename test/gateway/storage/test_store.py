@@ -15,10 +15,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 import pytest
 
-from plexus_bridge.gateway import queries
-from plexus_bridge.gateway import store as store_module
-from plexus_bridge.gateway.store import Store
-from plexus_bridge.gateway.windows import Window
+from plexus_bridge.gateway.storage import queries
+from plexus_bridge.gateway.storage import store as store_module
+from plexus_bridge.gateway.storage.store import Store
+from plexus_bridge.gateway.storage.windows import Window
 from plexus_bridge.points import ReceivedPoint
 
 NOW_MS = 1_790_000_000_000

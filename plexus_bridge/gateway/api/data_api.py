@@ -19,15 +19,15 @@ from starlette.responses import Response
 
 from plexus_bridge import encoding
 from plexus_bridge.errors import WindowError
-from plexus_bridge.gateway import queries
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.gateway import wall_ms
-from plexus_bridge.gateway.windows import BUCKET_MS
-from plexus_bridge.gateway.windows import RAW
-from plexus_bridge.gateway.windows import read_interval
-from plexus_bridge.gateway.windows import read_window
-from plexus_bridge.gateway.windows import Window
+from plexus_bridge.gateway.storage import queries
+from plexus_bridge.gateway.storage.windows import BUCKET_MS
+from plexus_bridge.gateway.storage.windows import RAW
+from plexus_bridge.gateway.storage.windows import read_interval
+from plexus_bridge.gateway.storage.windows import read_window
+from plexus_bridge.gateway.storage.windows import Window
 
 MAX_EVENTS = 10_000
 DEFAULT_EVENTS = 1_000

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 import pytest
 
 from plexus_bridge.counters import Counters
-from plexus_bridge.gateway import queries
-from plexus_bridge.gateway.schema import open_reader
-from plexus_bridge.gateway.schema import open_writer
-from plexus_bridge.gateway.windows import Window
-from plexus_bridge.gateway.writer import Batch
-from plexus_bridge.gateway.writer import Writer
+from plexus_bridge.gateway.storage import queries
+from plexus_bridge.gateway.storage.schema import open_reader
+from plexus_bridge.gateway.storage.schema import open_writer
+from plexus_bridge.gateway.storage.windows import Window
+from plexus_bridge.gateway.storage.writer import Batch
+from plexus_bridge.gateway.storage.writer import Writer
 from plexus_bridge.points import read_point
 
 NOW_MS = 1_790_000_000_000

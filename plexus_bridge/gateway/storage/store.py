@@ -16,11 +16,11 @@ from typing import ParamSpec
 from typing import TypeVar
 
 from plexus_bridge.counters import Counters
-from plexus_bridge.gateway.schema import open_reader
-from plexus_bridge.gateway.schema import open_writer
-from plexus_bridge.gateway.writer import Batch
-from plexus_bridge.gateway.writer import Outcome
-from plexus_bridge.gateway.writer import Writer
+from plexus_bridge.gateway.storage.schema import open_reader
+from plexus_bridge.gateway.storage.schema import open_writer
+from plexus_bridge.gateway.storage.writer import Batch
+from plexus_bridge.gateway.storage.writer import Outcome
+from plexus_bridge.gateway.storage.writer import Writer
 from plexus_bridge.points import ReceivedPoint
 
 READER_THREADS = 4

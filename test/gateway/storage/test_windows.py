@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from plexus_bridge.errors import WindowError
-from plexus_bridge.gateway.windows import read_interval
-from plexus_bridge.gateway.windows import read_window
-from plexus_bridge.gateway.windows import Window
+from plexus_bridge.gateway.storage.windows import read_interval
+from plexus_bridge.gateway.storage.windows import read_window
+from plexus_bridge.gateway.storage.windows import Window
 
 NOW_MS = 1_790_000_000_000
 MINUTE = 60_000

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from plexus_bridge.gateway import series as series_module
-from plexus_bridge.gateway.series import canonical_tags
-from plexus_bridge.gateway.series import SeriesTable
+from plexus_bridge.gateway.storage import series as series_module
+from plexus_bridge.gateway.storage.series import canonical_tags
+from plexus_bridge.gateway.storage.series import SeriesTable
 from plexus_bridge.points import read_point
 from plexus_bridge.points import ReceivedPoint
 

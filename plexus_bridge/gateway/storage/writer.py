@@ -21,9 +21,9 @@ from typing import Any
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import StoreError
-from plexus_bridge.gateway.schema import transaction
-from plexus_bridge.gateway.series import Rows
-from plexus_bridge.gateway.series import SeriesTable
+from plexus_bridge.gateway.storage.schema import transaction
+from plexus_bridge.gateway.storage.series import Rows
+from plexus_bridge.gateway.storage.series import SeriesTable
 from plexus_bridge.points import ReceivedPoint
 
 logger = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ import sqlite3
 import pytest
 
 from plexus_bridge.errors import StoreError
-from plexus_bridge.gateway.schema import open_reader
-from plexus_bridge.gateway.schema import open_writer
-from plexus_bridge.gateway.schema import SCHEMA_VERSION
-from plexus_bridge.gateway.schema import transaction
+from plexus_bridge.gateway.storage.schema import open_reader
+from plexus_bridge.gateway.storage.schema import open_writer
+from plexus_bridge.gateway.storage.schema import SCHEMA_VERSION
+from plexus_bridge.gateway.storage.schema import transaction
 
 
 @pytest.fixture

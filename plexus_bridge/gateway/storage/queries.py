@@ -20,7 +20,7 @@ import sqlite3
 from typing import Any
 from typing import NamedTuple
 
-from plexus_bridge.gateway.windows import Window
+from plexus_bridge.gateway.storage.windows import Window
 
 MAX_ROWS = 10_000
 LATEST_WITHIN_MS = 3_600_000
