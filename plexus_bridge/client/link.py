@@ -12,9 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 import contextlib
-from dataclasses import dataclass
 from dataclasses import replace
-import enum
 import logging
 import socket
 import threading
@@ -26,12 +24,16 @@ from plexus_bridge.client.device_socket import wait
 from plexus_bridge.client.ingest import HttpIngest
 from plexus_bridge.client.ingest import Outcome
 from plexus_bridge.client.ingest import Result
+from plexus_bridge.client.link_status import LinkStatus
+from plexus_bridge.client.link_status import Transport
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.delivery.video import VideoFrames
 from plexus_bridge.errors import LinkError
 from plexus_bridge.errors import NotAuthorised
 from plexus_bridge.protocol import device
 from plexus_bridge.protocol.backoff import Backoff
+from plexus_bridge.protocol.control import Control
 
 log = logging.getLogger(__name__)
 
@@ -46,42 +48,22 @@ _CONTENT_REFUSED = ('INVALID_MESSAGE', 'MESSAGE_TOO_LARGE')
 _MAX_TOLD = 50
 
 
-class Transport(enum.Enum):
-    """How telemetry leaves at the moment."""
-
-    NONE = 'none'
-    SOCKET = 'socket'
-    HTTP = 'http'
-
-
-@dataclass(frozen=True)
-class LinkStatus:
-    """What the link knows of itself; `detail` says why there is none."""
-
-    transport: Transport = Transport.NONE
-    detail: str = ''
-    refused: bool = False
-    connections: int = 0
-    clock_offset_ms: float | None = None
-    clock_error_ms: float | None = None
-
-    @property
-    def correction_ms(self) -> int:
-        """What to add to our clock to have the gateway's: nothing that could be mere delay."""
-        if self.clock_offset_ms is None or self.clock_error_ms is None \
-                or abs(self.clock_offset_ms) <= self.clock_error_ms:
-            return 0
-        return round(self.clock_offset_ms)
-
-
 class Link:
-    """Runs from `start` to `stop`; everything else happens in its own thread."""
+    """
+    Runs from `start` to `stop`; everything else happens in its own thread.
+
+    `control` says and hears what is not telemetry, `video` holds frames that go when nothing else
+    waits.
+    """
 
     def __init__(self, gateway_url: str, hello: device.Hello, outbox: Outbox,
-                 counters: Counters, *, user_agent: str):
+                 counters: Counters, *, user_agent: str, control: Control | None = None,
+                 video: VideoFrames | None = None):
         self._url = socket_url(gateway_url)
         self._session = device.DeviceSession(hello)
         self._outbox = outbox
+        self._control = control
+        self._video = video
         self._counters = counters
         self._outcomes: deque[Outcome] = deque()
         self._http = HttpIngest(
@@ -111,6 +93,8 @@ class Link:
     def start(self) -> None:
         """Begin to connect, and go on for ever."""
         self._outbox.wake = self.wake
+        if self._video is not None:
+            self._video.wake = self.wake
         self._thread.start()
 
     def wake(self) -> None:
@@ -174,7 +158,9 @@ class Link:
         self._handle(self._session.tick(now))
         while self._outcomes:
             self._judge(self._outcomes.popleft(), now)
+        self._send_control(now)
         self._send_frames(now)
+        self._send_video()
         readable, writable = wait(self._socket, self._reader, self._patience(now))
         self._clear_wakes()
         if self._socket and writable:
@@ -191,6 +177,10 @@ class Link:
         deadline = self._session.deadline()
         if deadline is not None:
             moments.append(deadline)
+        if self._control is not None and self._session.live:
+            deadline = self._control.deadline()
+            if deadline is not None:
+                moments.append(deadline)
         if not self._session.acks and not self._http.busy and self._next_post > now:
             moments.append(self._next_post)
         if self._stop_by is not None:
@@ -220,13 +210,36 @@ class Link:
                 self._tell_down(str(error))
             self._next_connect = time.monotonic() + delay
             return
-        self._session.opened(time.monotonic())
+        hello_more = self._control.hello() if self._control else {}
+        self._session.opened(time.monotonic(), hello_more)
         self._write_messages()
 
     def _write_messages(self) -> None:
         for message in self._session.messages_to_send():
             if self._socket is not None:
                 self._socket.send(message)
+
+    def _send_control(self, now: float) -> None:
+        if self._control is not None and self._session.live:
+            for message in self._control.messages_to_send(now):
+                self._session.send(message)
+
+    def _send_video(self) -> None:
+        """Send pictures, one at a time, while nothing else waits for the network."""
+        if self._video is None:
+            return
+        if not self._session.live:
+            if frames := self._video.clear():
+                self._counters.drop('video_offline', frames)
+            return
+        while self._socket is not None and not self._socket.unsent_bytes:
+            frame = self._video.take()
+            if frame is None:
+                return
+            self._session.send_video(frame.message)
+            self._write_messages()
+            self._counters.add('video_bytes_sent', len(frame.message.payload))
+            self._video.sent(frame, time.monotonic())
 
     def _send_frames(self, now: float) -> None:
         self._write_messages()
@@ -271,12 +284,14 @@ class Link:
                 self._counters.add('gateway_complaints')
                 if self._is_news(f'{event.code} {event.detail}'):
                     log.warning('the gateway complains: %s %s', event.code, event.detail)
-            else:
+            elif not (self._control and self._control.receive(event.body, time.monotonic())):
                 log.info('message %r of the gateway is not known here', event.kind)
         self._write_messages()
 
     def _authenticated(self, event: device.Authenticated) -> None:
         again = self._status.connections > 0
+        if self._control is not None:
+            self._control.opened(event.answer, time.monotonic())
         self._socket_backoff.succeeded()
         self._error_backoff.succeeded()
         self._status = replace(
@@ -334,6 +349,8 @@ class Link:
     def _disconnected(self, event: device.Disconnected) -> None:
         self._write_messages_quietly()
         self._drop_socket()
+        if self._control is not None:
+            self._control.lost(time.monotonic())
         refused = self._status.refused
         delay = self._socket_backoff.next_delay(goodbye=event.goodbye and not refused)
         if refused:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 import enum
+from types import MappingProxyType
 from typing import Any
 
 from plexus_bridge.errors import LocalProtocolError
@@ -37,6 +38,9 @@ WINDOW_POINTS = 10_000
 PROTOCOL_VERSION = 1
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class Hello:
     """What we say of ourselves in `device_auth` (section 6.2)."""
@@ -46,9 +50,10 @@ class Hello:
     platform: str
     agent_version: str
 
-    def message(self) -> dict[str, Any]:
-        """Return the frame's JSON object."""
+    def message(self, more: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the frame's JSON object, with what the control plane adds."""
         return {
+            **more,
             'type': 'device_auth', 'api_key': self.api_key, 'source_id': self.source_id,
             'platform': self.platform, 'agent_version': self.agent_version,
             'protocol': PROTOCOL_VERSION, 'hears_goodbye': True, 'acks': True}
@@ -58,12 +63,14 @@ class Hello:
 class Authenticated:
     """
     We are in. `round_trip_s` is the time between question and answer: the gateway's clock read
-    `server_time_ms` somewhere within it. `acks` tells whether telemetry is acknowledged.
+    `server_time_ms` somewhere within it. `acks` tells whether telemetry is acknowledged; `answer`
+    is the whole message.
     """
 
     acks: bool
     server_time_ms: float | None
     round_trip_s: float
+    answer: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -174,14 +181,18 @@ class DeviceSession:
         """
         return self._acks and self._state is _State.LIVE
 
-    def opened(self, now: float) -> None:
-        """Take over a fresh connection: the first message to send is `device_auth`."""
+    def opened(self, now: float, hello_more: Mapping[str, Any] = _NOTHING) -> None:
+        """
+        Take over a fresh connection: the first message to send is `device_auth`.
+
+        `hello_more` is what the control plane says in it, such as `commands` (section 8.1).
+        """
         if self._state is not _State.DOWN:
             raise LocalProtocolError(f'a connection was opened while one is {self._state.value}')
         self._state = _State.AUTHENTICATING
         self._opened_at = now
         self._released_at = now
-        self._outgoing.append(encode(self._hello.message()))
+        self._outgoing.append(encode(self._hello.message(hello_more)))
 
     def can_send(self, points: int) -> bool:
         """Tell whether a frame of so many points fits into the window (section 6.5)."""
@@ -201,6 +212,18 @@ class DeviceSession:
         self._window_points += points
         self._outgoing.append(Text(
             b'{"type":"telemetry","seq":%d,"points":[%b]}' % (self._last_seq, points_json)))
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message of the control plane's; only while `live`."""
+        if not self.live:
+            raise LocalProtocolError(f'a message was sent while {self._state.value}')
+        self._outgoing.append(encode(message))
+
+    def send_video(self, frame: Binary | Text) -> None:
+        """Send a video frame (section 7); only while `live`."""
+        if not self.live:
+            raise LocalProtocolError(f'video was sent while {self._state.value}')
+        self._outgoing.append(frame)
 
     def messages_to_send(self) -> list[Message]:
         """Return, once, what has to be sent now, in order."""
@@ -287,7 +310,7 @@ class DeviceSession:
             if (isinstance(server_time, bool) or not isinstance(server_time, int | float)
                     or server_time <= 0):
                 server_time = None
-            return [Authenticated(self._acks, server_time, now - self._opened_at)]
+            return [Authenticated(self._acks, server_time, now - self._opened_at, body)]
         if body['type'] == 'error':
             code, detail = _complaint(body)
             return [Refused(code, detail), *self.lost(f'device_auth was refused: {detail}')]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 import enum
 from typing import Any
@@ -48,9 +49,9 @@ class CloseCode(enum.IntEnum):
     TRY_AGAIN_LATER = 1013
 
 
-def encode(message: dict[str, Any]) -> Text:
+def encode(message: Mapping[str, Any]) -> Text:
     """Return a JSON object as a text message."""
-    return Text(encoding.dumps(message))
+    return Text(encoding.dumps(dict(message)))
 
 
 def decode(payload: bytes) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from rclpy.node import Node
 
 from plexus_bridge import __version__
 from plexus_bridge.client.link import Link
-from plexus_bridge.client.link import LinkStatus
-from plexus_bridge.client.link import Transport
+from plexus_bridge.client.link_status import LinkStatus
+from plexus_bridge.client.link_status import Transport
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
 from plexus_bridge.ros.intake import Intake

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 import socket
 import threading
 import time
+from typing import Any
 
 import pytest
 from scripted_gateway import ScriptedIngest
@@ -24,25 +26,29 @@ from websockets.sync.server import ServerConnection
 from plexus_bridge.client import link as link_module
 from plexus_bridge.client.device_socket import socket_url
 from plexus_bridge.client.link import Link
-from plexus_bridge.client.link import Transport
+from plexus_bridge.client.link_status import LinkStatus
+from plexus_bridge.client.link_status import Transport
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.journal import Journal
 from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.delivery.video import VideoFrame
+from plexus_bridge.delivery.video import VideoFrames
 from plexus_bridge.protocol.backoff import Backoff
 from plexus_bridge.protocol.device import Hello
+from plexus_bridge.protocol.messages import Binary
 
 
 class Robot:
     """Lanes, journal, outbox and link, as the bridge has them."""
 
-    def __init__(self, url: str, folder: Path):
+    def __init__(self, url: str, folder: Path, **planes: Any):
         self.counters = Counters()
         self.lanes = Lanes(self.counters)
         self.journal = Journal(folder / 'robot.db', 1 << 30, self.counters)
         self.outbox = Outbox(self.lanes, self.journal, self.counters)
         self.link = Link(url, Hello('plx_key', 'kiln-7', 'test', '0'), self.outbox,
-                         self.counters, user_agent='test/0')
+                         self.counters, user_agent='test/0', **planes)
         self.link.start()
 
     def send(self, *values: int) -> None:
@@ -70,8 +76,8 @@ def robot_at(tmp_path, monkeypatch) -> Iterator[Callable[[str], Robot]]:
     monkeypatch.setattr(Backoff, 'next_delay', lambda *_, **__: 0.05)
     monkeypatch.setattr(link_module, 'REFUSED_DELAY_S', 0.05)
 
-    def make(url: str) -> Robot:
-        robots.append(Robot(url, tmp_path))
+    def make(url: str, **planes: Any) -> Robot:
+        robots.append(Robot(url, tmp_path, **planes))
         return robots[-1]
 
     yield make
@@ -117,7 +123,7 @@ def test_data_goes_over_the_socket_and_is_forgotten_once_acknowledged(robot_at):
 @pytest.mark.parametrize(('offset', 'error', 'correction'), [
     (None, None, 0), (3.0, 5.0, 0), (-5000.4, 5.0, -5000), (12_000.0, 30.0, 12_000)])
 def test_an_offset_that_may_be_mere_delay_corrects_nothing(offset, error, correction):
-    status = link_module.LinkStatus(clock_offset_ms=offset, clock_error_ms=error)
+    status = LinkStatus(clock_offset_ms=offset, clock_error_ms=error)
     assert status.correction_ms == correction
 
 
@@ -445,3 +451,80 @@ def test_a_gateway_without_acknowledgements_gets_telemetry_by_http_only(robot_at
     ('ws://a:1/ws/device', 'ws://a:1/ws/device')])
 def test_the_sockets_address_follows_from_the_gateways(url, expected):
     assert socket_url(url) == expected
+
+
+class Echo:
+    """A control plane that answers every "ask" with an "answer"."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.outgoing: list[dict[str, Any]] = []
+
+    def hello(self) -> dict[str, Any]:
+        return {'commands': [{'name': 'dock'}]}
+
+    def opened(self, answer: Mapping[str, Any], now: float) -> None:
+        self.calls.append(f'opened {answer["type"]}')
+
+    def receive(self, message: Mapping[str, Any], now: float) -> bool:
+        self.calls.append(str(message['type']))
+        self.outgoing.append({'type': 'answer', 'number': message['number']})
+        return True
+
+    def lost(self, now: float) -> None:
+        self.calls.append('lost')
+
+    def messages_to_send(self, now: float) -> list[dict[str, Any]]:
+        outgoing, self.outgoing = self.outgoing, []
+        return outgoing
+
+    def deadline(self) -> float | None:
+        return None
+
+
+def test_the_control_plane_says_and_hears_its_own(robot_at):
+    heard: list[dict[str, Any]] = []
+
+    def script(connection: ServerConnection) -> None:
+        heard.append(json.loads(connection.recv()))
+        connection.send(json.dumps({'type': 'authenticated', 'acks': True}))
+        connection.send(json.dumps({'type': 'ask', 'number': 7}))
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                heard.append(json.loads(connection.recv()))
+
+    control = Echo()
+    with ScriptedSocket(script) as gateway:
+        robot = robot_at(gateway.url, control=control)
+        robot.until(lambda: len(heard) > 1, 'answered')
+        robot.close()
+    assert heard[0]['commands'] == [{'name': 'dock'}]
+    assert heard[1] == {'type': 'answer', 'number': 7}
+    assert control.calls == ['opened authenticated', 'ask', 'lost']
+
+
+def test_pictures_go_when_there_is_a_connection_and_are_dropped_when_there_is_none(robot_at):
+    pictures: list[bytes] = []
+    video = VideoFrames()
+    let_in = threading.Event()
+
+    def script(connection: ServerConnection) -> None:
+        connection.recv()
+        let_in.wait()
+        connection.send(json.dumps({'type': 'authenticated', 'acks': True}))
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                message = connection.recv()
+                if isinstance(message, bytes):
+                    pictures.append(message)
+
+    with ScriptedSocket(script) as gateway:
+        robot = robot_at(gateway.url, video=video)
+        video.put(VideoFrame('front', Binary(b'early'), 0.0))
+        robot.until(lambda: robot.counters.dropped().get('video_offline'), 'dropped')
+        let_in.set()
+        robot.until(lambda: robot.link.status.connections, 'connected')
+        video.put(VideoFrame('front', Binary(b'picture'), 0.0))
+        robot.until(lambda: pictures, 'picture sent')
+        robot.close()
+    assert pictures == [b'picture']

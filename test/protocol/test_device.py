@@ -73,9 +73,24 @@ def test_the_first_message_is_device_auth(session):
     (None, None)])
 def test_authenticated_brings_the_gateways_clock(session, server_time, expected):
     session.opened(5.0)
-    assert session.receive(
-        text(type='authenticated', acks=True, server_time_ms=server_time), 5.25) == [
-            Authenticated(acks=True, server_time_ms=expected, round_trip_s=0.25)]
+    answer = {'type': 'authenticated', 'acks': True, 'server_time_ms': server_time}
+    assert session.receive(text(**answer), 5.25) == [
+        Authenticated(acks=True, server_time_ms=expected, round_trip_s=0.25, answer=answer)]
+
+
+def test_the_control_plane_adds_to_the_hello_but_changes_nothing_of_it(session):
+    session.opened(0.0, {'commands': [], 'source_id': 'another'})
+    hello, = sent(session)
+    assert hello['commands'] == []
+    assert hello['source_id'] == 'kiln-7'
+
+
+def test_messages_and_video_are_for_those_who_are_let_in(session):
+    session.opened(0.0)
+    for send_early in (lambda: session.send({'type': 'pong'}),
+                       lambda: session.send_video(Binary(b'\1'))):
+        with pytest.raises(LocalProtocolError, match='waiting for authenticated'):
+            send_early()
 
 
 @pytest.mark.parametrize('acks', [1, 'true', False, None])

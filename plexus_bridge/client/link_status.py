@@ -1,0 +1,36 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the link knows of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import enum
+
+
+class Transport(enum.Enum):
+    """How telemetry leaves at the moment."""
+
+    NONE = 'none'
+    SOCKET = 'socket'
+    HTTP = 'http'
+
+
+@dataclass(frozen=True)
+class LinkStatus:
+    """What the link knows of itself; `detail` says why there is none."""
+
+    transport: Transport = Transport.NONE
+    detail: str = ''
+    refused: bool = False
+    connections: int = 0
+    clock_offset_ms: float | None = None
+    clock_error_ms: float | None = None
+
+    @property
+    def correction_ms(self) -> int:
+        """What to add to our clock to have the gateway's: nothing that could be mere delay."""
+        if self.clock_offset_ms is None or self.clock_error_ms is None \
+                or abs(self.clock_offset_ms) <= self.clock_error_ms:
+            return 0
+        return round(self.clock_offset_ms)
