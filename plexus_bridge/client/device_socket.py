@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import websocket
 from websocket import ABNF
 
+from plexus_bridge.client.masking import client_frame
 from plexus_bridge.config.gateway_url import is_loopback
 from plexus_bridge.errors import LinkError
 from plexus_bridge.errors import NotAuthorised
@@ -131,9 +132,7 @@ class DeviceSocket:
         self.write()
 
     def _queue(self, payload: bytes, opcode: int) -> None:
-        # A frame built from text would be encoded twice, hence the opcode set afterwards.
-        frame = ABNF(1, 0, 0, 0, opcode, 1, payload)
-        self._outgoing += frame.format()
+        self._outgoing += client_frame(opcode, payload)
 
     def write(self) -> None:
         """Write what the network takes without waiting."""
