@@ -19,6 +19,7 @@ The exceptions of plexus_bridge.
      +-- StoreError          the gateway's database cannot be used
      +-- ServeError          the gateway cannot start
      +-- WindowError         a request for stored data names a time that cannot be read
+     +-- AccessError         a key does not allow what is asked for: 401 or 403
      +-- DemoError           the demo cannot go on
           +-- ChildEndedError     one of its programs ended although it should run
 
@@ -107,6 +108,14 @@ class ServeError(PlexusError):
 
 class WindowError(PlexusError):
     """A window or interval cannot be read; the text says what was seen and expected."""
+
+
+class AccessError(PlexusError):
+    """A key is missing or not accepted (`status` 401) or does not allow this (403)."""
+
+    def __init__(self, status: int, text: str):
+        super().__init__(text)
+        self.status = status
 
 
 class DemoError(PlexusError):

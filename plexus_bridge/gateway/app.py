@@ -28,9 +28,9 @@ def create_app(gateway: Gateway) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        gateway.store.start()
+        gateway.start()
         yield
-        await gateway.store.close()
+        await gateway.close()
 
     # A redirect would lose the points of an SDK that posts to "/ingest/" (section 5.4).
     app = FastAPI(title='Plexus local gateway', lifespan=lifespan, redirect_slashes=False)

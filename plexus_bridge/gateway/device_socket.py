@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
 
 from plexus_bridge import encoding
+from plexus_bridge.errors import AccessError
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.gateway import wall_ms
@@ -68,6 +69,7 @@ class DeviceSocket:
         self._gateway = gateway
         self._websocket = websocket
         self._session = GatewaySession(time.monotonic())
+        self._until_left = contextlib.ExitStack()
         self._undecided = 0
         self._all_decided = asyncio.Event()
         self._all_decided.set()
@@ -88,6 +90,7 @@ class DeviceSocket:
             self._reader.cancel()
             self._sender.cancel()
             results = await asyncio.gather(self._reader, self._sender, return_exceptions=True)
+            self._until_left.close()
             hello = self._session.hello
             if hello is not None:
                 self._gateway.devices.leave(hello.source_id, self)
@@ -155,16 +158,17 @@ class DeviceSocket:
             self._sender.cancel()
 
     def _let_in(self, hello: DeviceHello) -> None:
-        key = self._gateway.keys.find(hello.api_key)
-        if key is None:
-            self._session.refuse('', 'Invalid API key')
-        elif not key.allows('write'):
-            self._session.refuse('', 'API key lacks write scope')
-        else:
-            self._gateway.devices.enter(hello.source_id, self)
-            self._session.accept(wall_ms())
-            logger.debug('%s has come (%s %s)', hello.source_id, hello.platform,
-                         hello.agent_version)
+        keys = self._gateway.keys
+        try:
+            key = keys.admit(hello.device_token or hello.api_key, 'write', hello.source_id)
+        except AccessError as error:
+            self._session.refuse('', 'Invalid API key' if error.status == 401 else str(error))
+            return
+        # When the key is revoked, the device hears why as it comes again.
+        self._until_left.enter_context(keys.held(key, self.displace))
+        self._gateway.devices.enter(hello.source_id, self)
+        self._session.accept(wall_ms())
+        logger.debug('%s has come (%s %s)', hello.source_id, hello.platform, hello.agent_version)
 
     # -- storing
 

@@ -4,15 +4,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from dataclasses import field
+import logging
+import sqlite3
 import time
 
 from starlette.requests import HTTPConnection
 
+from plexus_bridge.gateway.access.keys import KeyRing
+from plexus_bridge.gateway.access.keys import read_entries
 from plexus_bridge.gateway.devices import Devices
-from plexus_bridge.gateway.keys import KeyRing
 from plexus_bridge.gateway.storage.store import Store
+
+logger = logging.getLogger(__name__)
+
+# How long a key that another process made or revoked is not noticed.
+KEY_WATCH_INTERVAL_S = 2.0
 
 
 @dataclass
@@ -23,6 +32,30 @@ class Gateway:
     keys: KeyRing
     devices: Devices = field(default_factory=Devices)
     started: float = field(default_factory=time.monotonic)
+
+    def start(self) -> None:
+        """Begin to store, and to look for changed keys; called on the running loop."""
+        self.store.start()
+        self._watcher = asyncio.create_task(self._watch_keys())
+
+    async def close(self) -> None:
+        """Store what was handed in and end."""
+        self._watcher.cancel()
+        await asyncio.gather(self._watcher, return_exceptions=True)
+        await self.store.close()
+
+    async def renew_keys(self) -> None:
+        """Take over the keys as the database has them now."""
+        self.keys.renew(await self.store.read(read_entries), wall_ms())
+
+    async def _watch_keys(self) -> None:
+        """Notice keys that another process made or revoked, and those that expire."""
+        while True:
+            await asyncio.sleep(KEY_WATCH_INTERVAL_S)
+            try:
+                await self.renew_keys()
+            except sqlite3.Error as error:
+                logger.warning('The keys cannot be read: %s; those known go on', error)
 
 
 def gateway_of(connection: HTTPConnection) -> Gateway:

@@ -17,8 +17,10 @@ from fastapi import Request
 from starlette.responses import Response
 
 from plexus_bridge import encoding
+from plexus_bridge.errors import AccessError
 from plexus_bridge.errors import PointError
 from plexus_bridge.errors import StoreError
+from plexus_bridge.gateway.access.keys import Key
 from plexus_bridge.gateway.cors import INGEST_PATHS
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
@@ -51,13 +53,13 @@ async def ingest(request: Request) -> Response:
     gateway = gateway_of(request)
     try:
         try:
-            check_entry(gateway, request.headers.get('x-api-key'))
+            key = check_entry(gateway, request.headers.get('x-api-key'))
         except _Refusal:
             await read_body(request, keep=False)
             raise
         await gateway.store.room()
         body = unpack(await read_body(request), request.headers.get('content-encoding', ''))
-        return await store_points(gateway, body)
+        return await store_points(gateway, key, body)
     except _Refusal as refusal:
         gateway.store.counters.add('http_refused')
         return answer(refusal.status, {'error': str(refusal)})
@@ -72,18 +74,15 @@ def answer(status: int, body: dict[str, Any]) -> Response:
     return Response(encoding.dumps(body), status_code=status, media_type='application/json')
 
 
-def check_entry(gateway: Gateway, key: str | None) -> None:
-    """Refuse whoever may not write, or everybody while nothing can be stored."""
+def check_entry(gateway: Gateway, key: str | None) -> Key:
+    """Return the key; refuse who may not write, and everybody while nothing can be stored."""
     failure = gateway.store.failure
     if failure is not None:
         raise _Refusal(503, f'storage unavailable: {failure}')
-    if not key:
-        raise _Refusal(401, 'missing API key: expected the header x-api-key')
-    known = gateway.keys.find(key)
-    if known is None:
-        raise _Refusal(401, 'invalid API key')
-    if not known.allows('write'):
-        raise _Refusal(403, 'API key lacks write scope')
+    try:
+        return gateway.keys.admit(key, 'write')
+    except AccessError as error:
+        raise _Refusal(error.status, str(error)) from None
 
 
 async def read_body(request: Request, *, keep: bool = True) -> bytes | None:
@@ -127,7 +126,7 @@ def _gunzip(body: bytes) -> bytes | None:
     return plain
 
 
-async def store_points(gateway: Gateway, body: bytes) -> Response:
+async def store_points(gateway: Gateway, key: Key, body: bytes) -> Response:
     """Check and store the points of a JSON body."""
     received_ms = wall_ms()
     try:
@@ -138,6 +137,8 @@ async def store_points(gateway: Gateway, body: bytes) -> Response:
         by_source = points_by_source(message, received_ms)
     except PointError as error:
         raise _Refusal(400, str(error)) from None
+    if not all(map(key.may_act_for, by_source)):
+        raise _Refusal(403, 'API key is limited to another device')
     count = sum(len(points) for points in by_source.values())
     counters = gateway.store.counters
     counters.add('http_requests')

@@ -21,9 +21,9 @@ import time
 
 from plexus_bridge.errors import ServeError
 from plexus_bridge.errors import StoreError
-from plexus_bridge.gateway.keys import ensure_first_key
-from plexus_bridge.gateway.keys import FirstKey
-from plexus_bridge.gateway.keys import KeyRing
+from plexus_bridge.gateway.access.first_key import ensure_first_key
+from plexus_bridge.gateway.access.first_key import FirstKey
+from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.storage.schema import open_writer
 from plexus_bridge.gateway.storage.store import Store
 

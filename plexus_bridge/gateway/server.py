@@ -14,9 +14,9 @@ import socket
 
 import uvicorn
 
+from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.app import create_app
 from plexus_bridge.gateway.gateway import Gateway
-from plexus_bridge.gateway.keys import KeyRing
 from plexus_bridge.gateway.storage.store import Store
 from plexus_bridge.gateway.web_socket import DeviceWebSocketProtocol
 from plexus_bridge.points import MAX_MESSAGE_BYTES

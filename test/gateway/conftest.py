@@ -206,12 +206,12 @@ def client(
     """A client of `gateway`, which is served on a thread of this process."""
 
     async def enter() -> None:
-        gateway.store.start()
+        gateway.start()
         state.gateway = gateway
 
     async def leave() -> None:
         await gateway.devices.say_goodbye('the test is over')
-        await gateway.store.close()
+        await gateway.close()
 
     running, port = server
     state = running.config.app.state

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import wall_ms
-from plexus_bridge.gateway.keys import KeyRing
 
 MIB = 1024 * 1024
 POINT = {'metric': 'zone1.temp_c', 'value': 812.5, 'timestamp': 1_790_000_000_123}

@@ -18,6 +18,7 @@ from fastapi.security import APIKeyHeader
 from starlette.responses import Response
 
 from plexus_bridge import encoding
+from plexus_bridge.errors import AccessError
 from plexus_bridge.errors import WindowError
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
@@ -36,10 +37,13 @@ _API_KEY = APIKeyHeader(name='x-api-key', auto_error=False)
 
 
 def authorised(request: Request, key: Annotated[str | None, Security(_API_KEY)]) -> Gateway:
-    """Return the gateway for a request that brings a key, else 401."""
+    """Return the gateway for a request whose key may read, else 401 or 403."""
     gateway = gateway_of(request)
-    if not key or gateway.keys.find(key) is None:
-        raise HTTPException(401, 'invalid api key')
+    try:
+        gateway.keys.admit(key, 'read')
+    except AccessError as error:
+        text = 'invalid api key' if error.status == 401 else str(error)  # section 12.1
+        raise HTTPException(error.status, text) from None
     return gateway
 
 

@@ -61,8 +61,13 @@ CREATE TABLE api_key (
     id INTEGER PRIMARY KEY,
     sha256 BLOB NOT NULL UNIQUE,
     prefix TEXT NOT NULL,
+    name TEXT NOT NULL,
     scopes TEXT NOT NULL,
-    created_ms INTEGER NOT NULL
+    receive_commands INTEGER NOT NULL,
+    source_id TEXT,
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER,
+    revoked_ms INTEGER
 );
 CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), at_ms INTEGER NOT NULL)
 '''

@@ -19,6 +19,7 @@ from plexus_bridge.counters import Counters
 from plexus_bridge.gateway.storage.schema import open_reader
 from plexus_bridge.gateway.storage.schema import open_writer
 from plexus_bridge.gateway.storage.writer import Batch
+from plexus_bridge.gateway.storage.writer import Change
 from plexus_bridge.gateway.storage.writer import Outcome
 from plexus_bridge.gateway.storage.writer import Writer
 from plexus_bridge.points import ReceivedPoint
@@ -96,6 +97,33 @@ class Store:
             self._room.clear()
         self._writer.put(Batch(parts, received_ms, future))
         return future
+
+    async def execute(
+            self, change: Callable[Concatenate[sqlite3.Connection, P], T],
+            *args: P.args, **kwargs: P.kwargs) -> T:
+        """
+        Run `change(connection, …)` on the writer's thread in a transaction; done when committed.
+
+        It sees all points that were handed in before. What it raises is raised here, and nothing
+        is changed; StoreError if nothing can be stored now. It holds up the points that wait
+        behind it, so it must be short, and it must not delete sources or series: the writer
+        remembers their numbers.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+
+        def settle(result: T, error: Exception | None) -> None:
+            if future.done():  # its request was cancelled meanwhile
+                return
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        def done(result: T, error: Exception | None) -> None:
+            self._loop.call_soon_threadsafe(settle, result, error)
+
+        self._writer.put(Change(lambda connection: change(connection, *args, **kwargs), done))
+        return await future
 
     async def read(
             self, query: Callable[Concatenate[sqlite3.Connection, P], T],

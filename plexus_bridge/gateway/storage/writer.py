@@ -49,9 +49,27 @@ class Batch:
     token: Any
 
 
+@dataclass(frozen=True)
+class Change:
+    """
+    Anything but points: `function` is called with the connection inside a transaction of its own.
+
+    It comes after all that was handed in before it. Then `done` is called on the writer's thread
+    with what it returned or raised.
+    """
+
+    function: Callable[[sqlite3.Connection], Any]
+    done: Callable[[Any, Exception | None], None]
+
+
 # What became of a batch: None is stored.
 Outcome = StoreError | None
 Settle = Callable[[list[tuple[Batch, Outcome]]], None]
+_Item = Batch | Change | None
+
+# Mistakes of the caller, who is told; all others mean that the database cannot be written.
+_CALLERS_ERRORS = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError,
+                   sqlite3.DataError)
 
 
 class Writer:
@@ -68,7 +86,7 @@ class Writer:
         self._counters = counters
         self._settle = settle
         self._series = SeriesTable(connection)
-        self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name='gateway-writer', daemon=True)
         self.failure: str | None = None
 
@@ -76,40 +94,46 @@ class Writer:
         """Start the thread."""
         self._thread.start()
 
-    def put(self, batch: Batch) -> None:
-        """Hand in a batch, from any thread."""
-        self._batches.put(batch)
+    def put(self, item: Batch | Change) -> None:
+        """Hand in a batch or a change, from any thread."""
+        self._items.put(item)
 
     def stop(self) -> None:
         """Write what was handed in, end the thread and close the connection."""
-        self._batches.put(None)
+        self._items.put(None)
         self._thread.join()
         self._connection.close()
 
     def _run(self) -> None:
         going = True
         while going:
-            group, going = self._collect()
+            group, change, going = self._collect()
             if group:
                 self._write(group)
-            elif going:
+            if change is not None:
+                self._make(change)
+            elif going and not group:
                 self._probe()
 
-    def _collect(self) -> tuple[list[Batch], bool]:
-        """Wait for a batch, take along what is there already; empty means it is time to probe."""
+    def _collect(self) -> tuple[list[Batch], Change | None, bool]:
+        """
+        Wait for a batch, take along what is there already, up to and with the next change.
+
+        Neither means it is time to probe, False that nothing more will come.
+        """
         group: list[Batch] = []
         points = 0
         try:
-            batch = self._batches.get(timeout=PROBE_INTERVAL_S if self.failure else None)
-            while batch is not None:
-                group.append(batch)
-                points += sum(len(part) for _, part in batch.parts)
+            item = self._items.get(timeout=PROBE_INTERVAL_S if self.failure else None)
+            while isinstance(item, Batch):
+                group.append(item)
+                points += sum(len(part) for _, part in item.parts)
                 if points >= MAX_GROUP_POINTS:
-                    return group, True
-                batch = self._batches.get_nowait()
+                    return group, None, True
+                item = self._items.get_nowait()
         except queue.Empty:
-            return group, True
-        return group, False
+            return group, None, True
+        return group, item, item is not None
 
     def _write(self, group: list[Batch]) -> None:
         rows = Rows()
@@ -133,6 +157,21 @@ class Writer:
         self._counters.add(
             'points_repeated', (len(rows.samples) + len(rows.events)) // 3 - stored)
         self._settle([(batch, None) for batch in group])
+
+    def _make(self, change: Change) -> None:
+        try:
+            with transaction(self._connection):
+                result = change.function(self._connection)
+        except _CALLERS_ERRORS as error:
+            change.done(None, error)
+        except sqlite3.Error as error:
+            self._fail(error)
+            change.done(None, StoreError(f'the database cannot be written: {error}'))
+        except Exception as error:
+            change.done(None, error)
+        else:
+            self._recover()
+            change.done(result, None)
 
     def _probe(self) -> None:
         try:

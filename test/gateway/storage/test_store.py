@@ -15,6 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 import pytest
 
+from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway.storage import queries
 from plexus_bridge.gateway.storage import store as store_module
 from plexus_bridge.gateway.storage.store import Store
@@ -130,3 +131,41 @@ def test_a_slow_query_holds_up_neither_writes_nor_other_queries(tmp_path: Path):
 def test_a_store_that_was_never_started_can_be_closed(tmp_path: Path):
     Store(tmp_path / 'gateway.db').close_now()
     Store(tmp_path / 'gateway.db').close_now()
+
+
+def test_a_change_sees_what_was_handed_in_before_and_comes_whole_or_not_at_all(tmp_path: Path):
+    def count(connection: sqlite3.Connection) -> int:
+        return int(connection.execute('SELECT count(*) FROM sample').fetchone()[0])
+
+    def insert(connection: sqlite3.Connection, *slugs: str | None) -> None:
+        for slug in slugs:
+            connection.execute('INSERT INTO source (slug) VALUES (?)', (slug,))
+
+    async def use(store: Store) -> None:
+        stored = store.write(samples(1), NOW_MS)
+        assert await store.execute(count) == 1
+        await stored
+        await store.execute(insert, 'kept')
+        with pytest.raises(sqlite3.IntegrityError):
+            await store.execute(insert, 'lost', None)
+        with pytest.raises(KeyError):
+            await store.execute(lambda connection: {}['nothing'])
+        assert store.failure is None, 'a mistake of the caller is no failure of the disk'
+        assert await store.read(lambda connection: connection.execute(
+            'SELECT slug FROM source ORDER BY id').fetchall()) == [('kiln-7',), ('kept',)]
+
+    with_store(tmp_path / 'gateway.db', use)
+
+
+def test_a_change_is_refused_while_nothing_can_be_stored(tmp_path: Path):
+    def fill(connection: sqlite3.Connection) -> None:
+        [pages] = connection.execute('PRAGMA page_count').fetchone()
+        connection.execute(f'PRAGMA max_page_count = {pages}')
+        connection.execute('INSERT INTO source (slug) VALUES (?)', ('x' * 100_000,))
+
+    async def use(store: Store) -> None:
+        with pytest.raises(StoreError, match='full'):
+            await store.execute(fill)
+        assert store.failure is not None
+
+    with_store(tmp_path / 'gateway.db', use)

@@ -1,0 +1,85 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Keys as the routes see them: over HTTP, over the device socket, and while they change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from plexus_bridge.gateway import gateway as gateway_module
+from plexus_bridge.gateway.access.keys import create_key
+from plexus_bridge.gateway.access.keys import KeyRequest
+from plexus_bridge.gateway.access.keys import KeyRing
+from plexus_bridge.gateway.access.keys import revoke_key
+from plexus_bridge.gateway.gateway import Gateway
+
+NOW_MS = 1_790_000_000_000
+POINTS = [{'metric': 'm', 'value': 1}]
+
+
+@pytest.fixture
+def make(gateway: Gateway) -> Callable[..., str]:
+    """Make a key in the gateway that is not started yet."""
+
+    def make_key(**wanted: Any) -> str:
+        key = create_key(gateway.store._connection, KeyRequest(**wanted), NOW_MS)
+        gateway.keys = KeyRing(gateway.store._connection)
+        return key
+
+    return make_key
+
+
+@pytest.fixture
+def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_module, 'KEY_WATCH_INTERVAL_S', 0.01)
+
+
+def test_a_send_only_key_does_not_read(make: Callable[..., str], client: Any):
+    client._session.headers['x-api-key'] = make()
+    assert client.post('/ingest', {'source_id': 'a', 'points': POINTS}).status_code == 200
+    answer = client.request('GET', '/v1/sources')
+    assert (answer.status_code, answer.json()) == (403, {'detail': 'API key lacks read scope'})
+
+
+def test_a_key_for_one_device_sends_for_that_alone(make: Callable[..., str], client: Any):
+    key = make(source_id='kiln-7')
+    assert client.post('/ingest', {'source_id': 'kiln-7', 'points': POINTS},
+                       **{'x-api-key': key}).status_code == 200
+    mixed = client.post('/ingest', {'source_id': 'kiln-7', 'points': [
+        *POINTS, {**POINTS[0], 'source_id': 'kiln-8'}]}, **{'x-api-key': key})
+    assert (mixed.status_code, mixed.json()) == (
+        403, {'error': 'API key is limited to another device'})
+    assert client.get('/v1/sources/kiln-7/metrics') == ['m']
+    assert client.request('GET', '/v1/sources/kiln-8').status_code == 404
+
+
+def test_a_device_token_opens_the_socket_of_its_device(make: Callable[..., str], client: Any):
+    token = make(source_id='kiln-7', prefix='plxd_')
+    hello = {'type': 'device_auth', 'device_token': token, 'platform': 'Linux', 'sensors': []}
+    for source_id, answer in (('kiln-7', 'authenticated'), ('kiln-8', 'error')):
+        stranger = client.stranger()
+        stranger.send({**hello, 'source_id': source_id})
+        assert stranger.receive()['type'] == answer
+        stranger.close()
+
+
+def test_another_process_revokes_a_key(
+        watchful: None, make: Callable[..., str], client: Any, gateway: Gateway,
+        wait_for: Callable[..., None]):
+    client.key = make()
+    device = client.device('kiln-7')
+    other = gateway.store._connection  # any connection will do
+    revoke_key(other, 2, NOW_MS)
+    assert device.ends(), 'the socket of a revoked key'
+    again = client.stranger()
+    again.send({'type': 'device_auth', 'api_key': client.key, 'source_id': 'kiln-7'})
+    assert again.receive()['detail'] == 'Invalid API key'
+    again.close()
+    answer = client.post('/ingest', {'points': []}, **{'x-api-key': client.key})
+    assert answer.status_code == 401
+    added = create_key(other, KeyRequest(), NOW_MS)
+    wait_for(lambda: client.post('/ingest', {'points': []}, **{'x-api-key': added}).ok,
+             'a key that another process made is accepted')
