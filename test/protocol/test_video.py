@@ -105,7 +105,8 @@ def test_a_text_frame_without_its_parts_is_refused(message, text):
 
 def test_numbers_that_are_none_are_unknown():
     picture, thermal = decode_text({
-        'camera_id': 'a', 'frame': 'AAAA', 'width': float('inf'), 'height': -3, 'timestamp': 10**400,
+        'camera_id': 'a', 'frame': 'AAAA', 'width': float('inf'), 'height': -3,
+        'timestamp': 10**400,
         'video_type': 'thermal', 'temps': [1, 'x', True, 2.5]})
     assert (picture.width, picture.height, picture.timestamp_ms) == (0, 0, 0)
     assert thermal == Thermal(0, 0, 0.0, 0.0, (1.0, 0.0, 0.0, 2.5))
