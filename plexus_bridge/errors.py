@@ -13,6 +13,7 @@ The exceptions of plexus_bridge.
      +-- ProtocolError       one side broke the wire contract
      |    +-- LocalProtocolError   we did: a bug of ours
      |    +-- RemoteProtocolError  the peer did: counted, the connection is closed
+     +-- CommandError        a command is not run; `code` is the protocol's word for why
      +-- JournalError        the disk store cannot be used
      +-- PointError          a value cannot become a point
      +-- BagError            a recording cannot be read
@@ -84,6 +85,14 @@ class LocalProtocolError(ProtocolError):
 
 class RemoteProtocolError(ProtocolError):
     """The peer sent what the wire contract does not allow."""
+
+
+class CommandError(PlexusError):
+    """A command is not run or has failed; `code` is an error code of protocol section 8.4."""
+
+    def __init__(self, code: str, text: str):
+        super().__init__(text)
+        self.code = code
 
 
 class JournalError(PlexusError):

@@ -143,7 +143,24 @@ def read_point(raw: object, now_ms: int) -> ReceivedPoint:
         check_tags(tags)
     elif tags is not None and type(tags) is not dict:
         raise PointError(f'tags must be an object, saw {type(tags).__name__}')
-    return ReceivedPoint(point_class, metric, value, stamp, tags or None)  # type: ignore[arg-type]
+    point = ReceivedPoint(
+        point_class, metric, value, stamp, tags or None)  # type: ignore[arg-type]
+    session_id = raw.get('session_id')
+    return point if session_id is None else with_session(point, session_id)
+
+
+def with_session(point: ReceivedPoint, session_id: object) -> ReceivedPoint:
+    """
+    Return a point as one of a recording: the session is its tag `session_id` (section 11.4).
+
+    That tag may be the seventeenth; a point that brings it already is left as it is.
+    """
+    if not isinstance(session_id, str):
+        raise PointError(f'session_id must be a string, saw {type(session_id).__name__}')
+    _check_text(session_id, 'session_id', MAX_TAG_BYTES)
+    if not session_id or 'session_id' in (point.tags or ()):
+        return point
+    return point._replace(tags={**(point.tags or {}), 'session_id': session_id})
 
 
 def read_points(raw: object, now_ms: int) -> list[ReceivedPoint]:

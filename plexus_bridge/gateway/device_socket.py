@@ -25,13 +25,14 @@ from plexus_bridge.errors import AccessError
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.web_socket import payload_of
 from plexus_bridge.gateway.web_socket import watch
-from plexus_bridge.protocol.gateway import DeviceLeft
-from plexus_bridge.protocol.gateway import GatewayEvent
 from plexus_bridge.protocol.gateway import GatewaySession
-from plexus_bridge.protocol.gateway import HelloReceived
-from plexus_bridge.protocol.gateway import InvalidReceived
-from plexus_bridge.protocol.gateway import TelemetryReceived
+from plexus_bridge.protocol.gateway_events import DeviceLeft
+from plexus_bridge.protocol.gateway_events import GatewayEvent
+from plexus_bridge.protocol.gateway_events import HelloReceived
+from plexus_bridge.protocol.gateway_events import InvalidReceived
+from plexus_bridge.protocol.gateway_events import TelemetryReceived
 from plexus_bridge.protocol.hello import DeviceHello
 from plexus_bridge.protocol.messages import Binary
 from plexus_bridge.protocol.messages import Close
@@ -141,7 +142,7 @@ class DeviceSocket:
         if message['type'] == 'websocket.disconnect':
             return Close(message.get('code') or CloseCode.NO_STATUS)
         text = message.get('text')
-        return Binary(message['bytes']) if text is None else Text(text.encode())
+        return Binary(message['bytes']) if text is None else Text(payload_of(text))
 
     def _handle(self, event: GatewayEvent) -> None:
         counters = self._gateway.store.counters

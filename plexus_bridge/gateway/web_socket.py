@@ -5,7 +5,9 @@ The WebSocket implementation below the device socket: uvicorn's on sans-I/O webs
 
 It unmasks in C, stops reading from the network while the application is busy, and pings. What it
 does not hand to an application are pongs, which tell that a silent device is alive, and the end
-of the connection after our own close frame; a socket can have itself told of both.
+of the connection after our own close frame; a socket can have itself told of both. Text that is
+not UTF-8 would end the connection with a traceback; here it reaches the application, whose answer
+to it is the protocol's.
 """
 
 from __future__ import annotations
@@ -29,6 +31,18 @@ class DeviceWebSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_pong(event)
         self._tell(_ON_PONG)
 
+    def send_receive_event_to_app(self) -> None:
+        """Hand on a whole message; of text that is not UTF-8 every byte can be had back."""
+        if self.curr_msg_data_type != 'text' or self.close_sent:
+            super().send_receive_event_to_app()
+            return
+        text = b''.join(self.frames).decode(errors='surrogateescape')
+        self.frames = []
+        self.queue.put_nowait({'type': 'websocket.receive', 'text': text})
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell of the end of the TCP connection."""
         super().connection_lost(exc)
@@ -48,3 +62,8 @@ def watch(
     state = websocket.scope.setdefault('state', {})
     state[_ON_PONG] = on_pong
     state[_ON_LOST] = on_lost
+
+
+def payload_of(text: str) -> bytes:
+    """Return the bytes of a text message as they came, even where they were not UTF-8."""
+    return text.encode(errors='surrogateescape')

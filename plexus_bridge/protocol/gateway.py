@@ -11,7 +11,7 @@ a client releases every frame up to the sequence number that it hears.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 import enum
 import re
@@ -22,8 +22,18 @@ from plexus_bridge.errors import PointError
 from plexus_bridge.errors import RemoteProtocolError
 from plexus_bridge.points import MAX_MESSAGE_BYTES
 from plexus_bridge.points import read_points
-from plexus_bridge.points import ReceivedPoint
+from plexus_bridge.points import with_session
+from plexus_bridge.protocol.gateway_events import DeviceLeft
+from plexus_bridge.protocol.gateway_events import GatewayEvent
+from plexus_bridge.protocol.gateway_events import HeartbeatReceived
+from plexus_bridge.protocol.gateway_events import HelloReceived
+from plexus_bridge.protocol.gateway_events import InvalidReceived
+from plexus_bridge.protocol.gateway_events import MessageReceived
+from plexus_bridge.protocol.gateway_events import TelemetryReceived
+from plexus_bridge.protocol.gateway_events import VideoReceived
+from plexus_bridge.protocol.hello import Declared
 from plexus_bridge.protocol.hello import DeviceHello
+from plexus_bridge.protocol.hello import FIRST_MESSAGES
 from plexus_bridge.protocol.hello import read_hello
 from plexus_bridge.protocol.messages import Binary
 from plexus_bridge.protocol.messages import Close
@@ -33,6 +43,9 @@ from plexus_bridge.protocol.messages import encode
 from plexus_bridge.protocol.messages import is_seq
 from plexus_bridge.protocol.messages import Message
 from plexus_bridge.protocol.messages import Text
+from plexus_bridge.protocol.video_frame import is_garbled_frame
+from plexus_bridge.protocol.video_frame import read_binary_frame
+from plexus_bridge.protocol.video_frame import read_text_frame
 
 AUTH_TIMEOUT_S = 10.0
 SILENCE_TIMEOUT_S = 90.0
@@ -45,63 +58,9 @@ MAX_UNSENT_MESSAGES = 64
 _SEQ_IN_TEXT = re.compile(rb'"seq"\s*:\s*([1-9][0-9]{0,15})\b')
 
 
-@dataclass(frozen=True)
-class HelloReceived:
-    """A device asks to be let in: answer with `accept` or `refuse`."""
-
-    hello: DeviceHello
-
-
-@dataclass(frozen=True)
-class TelemetryReceived:
-    """A valid frame: store its points, then call `stored`, `discarded` or `storage_failed`."""
-
-    ticket: int
-    points: Sequence[ReceivedPoint]
-    session_id: str | None
-
-
-@dataclass(frozen=True)
-class HeartbeatReceived:
-    """The device is alive (section 6.7)."""
-
-
-@dataclass(frozen=True)
-class VideoReceived:
-    """A binary video frame as it came (section 7.1)."""
-
-    frame: bytes
-
-
-@dataclass(frozen=True)
-class MessageReceived:
-    """Another message that a device may send; `body` is its JSON object."""
-
-    kind: str
-    body: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class InvalidReceived:
-    """The device sent what the contract does not allow; it has been told."""
-
-    code: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class DeviceLeft:
-    """The device closed the connection."""
-
-    code: int
-
-
-GatewayEvent = (HelloReceived | TelemetryReceived | HeartbeatReceived | VideoReceived
-                | MessageReceived | InvalidReceived | DeviceLeft)
-
 # Accepted from devices beside telemetry and heartbeats (sections 6.4 and 11.4).
 DEVICE_MESSAGES = frozenset((
-    'command_status', 'command_sync', 'command_result', 'video_frame', 'device_error', 'pong',
+    'command_status', 'command_sync', 'command_result', 'device_error', 'pong',
     'session_started', 'session_stopped', 'output', 'command_ack'))
 
 
@@ -126,10 +85,16 @@ _STORED = 'stored'
 
 
 class GatewaySession:
-    """One device's connection as the gateway sees it; `now` is monotonic seconds."""
+    """
+    One device's connection as the gateway sees it; `now` is monotonic seconds.
 
-    def __init__(self, now: float):
+    `headers` are those of the upgrade, in lower case: the oldest agents bring their key there.
+    """
+
+    def __init__(self, now: float, headers: Mapping[str, str] | None = None):
         self._state = _State.WAITING
+        self._headers = headers
+        self._declared = Declared()
         self._hello: DeviceHello | None = None
         self._acks = False
         self._heard_at = now
@@ -144,6 +109,11 @@ class GatewaySession:
     def hello(self) -> DeviceHello | None:
         """What the device said of itself, None until it has."""
         return self._hello
+
+    @property
+    def declared(self) -> Declared:
+        """The commands that the device may be sent; empty until it is let in."""
+        return self._declared
 
     @property
     def live(self) -> bool:
@@ -206,21 +176,31 @@ class GatewaySession:
         if self._state is _State.WAITING:
             return self._receive_hello(message)
         if isinstance(message, Binary):
-            return [VideoReceived(message.payload)]
+            return [self._receive_video(message.payload)]
         return self._receive_text(message.payload, wall_ms)
 
-    def accept(self, server_time_ms: int, *, source_id: str | None = None) -> None:
-        """Let the device in: `authenticated` is the first thing that it hears (section 6.3)."""
+    def accept(
+            self, server_time_ms: int, *, receives_commands: bool = True,
+            store_results: bool | None = None) -> None:
+        """
+        Let the device in: `authenticated` is the first thing that it hears (section 6.3).
+
+        Then it is told what is wrong with its commands, or that its key may not have any.
+        `store_results` False asks the device to keep the results of commands to itself.
+        """
         hello = self._expect_authorising()
         self._state = _State.LIVE
         self._acks = hello.acks
         answer: dict[str, Any] = {
-            'type': 'authenticated', 'source_id': source_id or hello.source_id,
+            'type': 'authenticated', 'source_id': hello.source_id,
             'server_time_ms': server_time_ms, 'protocol': PROTOCOL_VERSION,
             'max_frame_bytes': MAX_MESSAGE_BYTES}
         if self._acks:
             answer['acks'] = True
+        if store_results is not None:
+            answer['store_results'] = store_results
         self._outgoing.append(encode(answer))
+        self._take_declared(hello.declared(), receives_commands)
 
     def refuse(self, code: str, detail: str) -> None:
         """Turn the device away; the owner drops the connection without awaiting an answer."""
@@ -268,9 +248,9 @@ class GatewaySession:
             if isinstance(message, Binary):
                 raise RemoteProtocolError('saw a binary message')
             body = decode(message.payload)
-            if body['type'] != 'device_auth':
+            if body['type'] not in FIRST_MESSAGES:
                 raise RemoteProtocolError(f'saw {body["type"][:64]!r}')
-            hello = read_hello(body)
+            hello = read_hello(body, self._headers)
         except RemoteProtocolError as error:
             self._refuse_and_close('', f'first message must be device_auth: {error}')
             return [InvalidReceived('AUTH', str(error))]
@@ -286,21 +266,42 @@ class GatewaySession:
             raise LocalProtocolError(f'no device_auth to answer: session is {self._state.value}')
         return self._hello
 
+    def _take_declared(self, declared: Declared, receives_commands: bool) -> None:
+        if receives_commands:
+            self._declared = declared
+            for problem in declared.problems:
+                self._error('invalid_command', problem)
+        elif declared != Declared():
+            self._error('commands_not_permitted', 'this key may not receive commands')
+
     # -- what a live device sends
 
     def _receive_text(self, payload: bytes, wall_ms: int) -> list[GatewayEvent]:
         try:
             body = decode(payload)
         except RemoteProtocolError as error:
-            return [self._invalid('INVALID_JSON', str(error), self._broken_seq(payload))]
+            code = 'INVALID_FRAME_ENCODING' if is_garbled_frame(payload) else 'INVALID_JSON'
+            return [self._invalid(code, str(error), self._broken_seq(payload))]
         kind = body['type']
         if kind == 'telemetry':
             return [self._receive_telemetry(body, wall_ms)]
         if kind == 'heartbeat':
-            return [HeartbeatReceived()]
+            uptime = body.get('uptime_s')
+            return [HeartbeatReceived(uptime if type(uptime) in (int, float) else None)]
+        if kind == 'video_frame':
+            try:
+                return [VideoReceived(read_text_frame(body, wall_ms))]
+            except RemoteProtocolError as error:
+                return [self._invalid('INVALID_MESSAGE', str(error), None)]
         if kind in DEVICE_MESSAGES:
             return [MessageReceived(kind, body)]
         return [self._invalid('INVALID_MESSAGE', f'unknown type {kind!r}', None)]
+
+    def _receive_video(self, payload: bytes) -> GatewayEvent:
+        try:
+            return VideoReceived(read_binary_frame(payload))
+        except RemoteProtocolError as error:
+            return InvalidReceived('INVALID_FRAME', str(error))  # not told (section 7.1)
 
     def _broken_seq(self, payload: bytes) -> int | None:
         """
@@ -328,11 +329,15 @@ class GatewaySession:
         except PointError as error:
             return self._invalid('INVALID_MESSAGE', str(error), seq)
         session_id = body.get('session_id')
+        if session_id is not None:
+            try:
+                points = [with_session(point, session_id) for point in points]
+            except PointError as error:
+                return self._invalid('INVALID_MESSAGE', str(error), seq)
         ticket = self._first_ticket + len(self._undecided)
         self._undecided.append(_Verdict(seq, points=len(points)))
         self._undecided_points += len(points)
-        return TelemetryReceived(
-            ticket, points, session_id if isinstance(session_id, str) and session_id else None)
+        return TelemetryReceived(ticket, points, session_id or None)
 
     def _invalid(self, code: str, detail: str, seq: int | None) -> InvalidReceived:
         # Queued behind the frames before it: the client takes the number as cumulative.

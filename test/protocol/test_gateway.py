@@ -15,28 +15,33 @@ from plexus_bridge import encoding
 from plexus_bridge.errors import LocalProtocolError
 from plexus_bridge.points import MAX_MESSAGE_BYTES
 from plexus_bridge.protocol.gateway import AUTH_TIMEOUT_S
-from plexus_bridge.protocol.gateway import DeviceLeft
-from plexus_bridge.protocol.gateway import GatewayEvent
 from plexus_bridge.protocol.gateway import GatewaySession
-from plexus_bridge.protocol.gateway import HeartbeatReceived
-from plexus_bridge.protocol.gateway import HelloReceived
-from plexus_bridge.protocol.gateway import InvalidReceived
 from plexus_bridge.protocol.gateway import MAX_UNDECIDED_FRAMES
 from plexus_bridge.protocol.gateway import MAX_UNDECIDED_POINTS
 from plexus_bridge.protocol.gateway import MAX_UNSENT_MESSAGES
-from plexus_bridge.protocol.gateway import MessageReceived
 from plexus_bridge.protocol.gateway import SILENCE_TIMEOUT_S
-from plexus_bridge.protocol.gateway import TelemetryReceived
-from plexus_bridge.protocol.gateway import VideoReceived
+from plexus_bridge.protocol.gateway_events import DeviceLeft
+from plexus_bridge.protocol.gateway_events import GatewayEvent
+from plexus_bridge.protocol.gateway_events import HeartbeatReceived
+from plexus_bridge.protocol.gateway_events import HelloReceived
+from plexus_bridge.protocol.gateway_events import InvalidReceived
+from plexus_bridge.protocol.gateway_events import MessageReceived
+from plexus_bridge.protocol.gateway_events import TelemetryReceived
+from plexus_bridge.protocol.gateway_events import VideoReceived
 from plexus_bridge.protocol.messages import Binary
 from plexus_bridge.protocol.messages import Close
 from plexus_bridge.protocol.messages import CloseCode
 from plexus_bridge.protocol.messages import Message
 from plexus_bridge.protocol.messages import Text
+from plexus_bridge.protocol.video_frame import ReceivedFrame
 
 WALL_MS = 1_790_000_000_000
 HELLO = {'type': 'device_auth', 'api_key': 'plx_key', 'source_id': 'kiln-7', 'acks': True,
          'hears_goodbye': True, 'platform': 'python-sdk', 'agent_version': '0.16.0'}
+
+
+BINARY_FRAME = bytes.fromhex(
+    '01 05 7269672E31 05 66726F6E74 00000000 00000000 0000018BCFE56800 FFD8FFE000000000FFD9')
 
 
 def receive(session: GatewaySession, body: object, now: float = 0.0) -> list[GatewayEvent]:
@@ -141,6 +146,90 @@ class TestDeviceAuth:
         session = GatewaySession(0.0)
         with pytest.raises(LocalProtocolError, match='waiting for device_auth'):
             session.accept(WALL_MS) if answer == 'accept' else session.refuse('', 'no')
+
+
+class TestOldAgents:
+
+    def test_the_oldest_bring_their_key_in_headers(self):
+        session = GatewaySession(0.0, {'x-api-key': 'plx_key', 'x-device-id': 'pi-1',
+                                       'x-platform': 'Linux', 'host': 'x'})
+        [event] = receive(session, {'type': 'handshake', 'capabilities': []})
+        assert isinstance(event, HelloReceived)
+        assert (event.hello.api_key, event.hello.source_id, event.hello.platform) == (
+            'plx_key', 'pi-1', 'Linux')
+
+    def test_a_device_token_and_the_inventory(self):
+        session = GatewaySession(0.0)
+        sensor = {'name': 'MPU6050', 'metrics': ['accel_x'], 'sample_rate': 100}
+        [event] = receive(session, {
+            'type': 'device_auth', 'device_token': 'plxd_t', 'source_id': 'pi-1',
+            'sensors': [sensor], 'hostname': 'pi', 'cameras': None})
+        assert isinstance(event, HelloReceived)
+        assert (event.hello.device_token, event.hello.api_key) == ('plxd_t', '')
+        assert event.hello.inventory() == {'sensors': [sensor], 'hostname': 'pi'}
+
+    def test_the_session_of_a_frame_is_a_tag_of_its_points(self):
+        session = live_session(acks=False)
+        [event] = receive(session, {'type': 'telemetry', 'session_id': 's1', 'points': [
+            {'metric': 'a', 'value': 1, 'tags': {'session_id': 's0'}},
+            {'metric': 'b', 'value': 1, 'session_id': 's2', 'tags': {'x': 'y'}},
+            {'metric': 'c', 'value': 1}]})
+        assert isinstance(event, TelemetryReceived)
+        assert event.session_id == 's1'
+        assert [point.tags for point in event.points] == [
+            {'session_id': 's0'}, {'session_id': 's2', 'x': 'y'}, {'session_id': 's1'}]
+
+    @pytest.mark.parametrize('wrong', [7, 's' * 257])
+    def test_a_session_that_is_none_is_told(self, wrong: object):
+        session = live_session()
+        receive(session, {**telemetry(1), 'session_id': wrong})
+        [error] = sent(session)
+        assert (error['code'], error['seq']) == ('INVALID_MESSAGE', 1)
+
+
+class TestDeclaredCommands:
+
+    DECLARATION = {'name': 'tare', 'params': {}, 'danger': 'normal', 'idempotent': True,
+                   'expires_in_s': 30.0, 'concurrency': 'accept'}
+
+    def let_in(self, receives: bool = True, **hello: object) -> GatewaySession:
+        session = GatewaySession(0.0)
+        receive(session, {**HELLO, **hello})
+        session.accept(WALL_MS, receives_commands=receives)
+        return session
+
+    def test_they_are_read(self):
+        session = self.let_in(protocol=1, commands=[self.DECLARATION])
+        assert list(session.declared.commands) == ['tare']
+        assert len(sent(session)) == 1
+
+    def test_each_bad_one_is_told_after_authenticated_and_the_others_stay(self):
+        session = self.let_in(protocol=1, commands=[
+            self.DECLARATION, {'name': 'Bad'}, {'name': 'old', 'params': []}])
+        first, *errors = sent(session)
+        assert first['type'] == 'authenticated'
+        assert [error['code'] for error in errors] == ['invalid_command'] * 2
+        assert errors[0]['detail'].startswith('commands[1]: name')
+        assert errors[1]['detail'].startswith('commands[2]: old: params')
+        assert list(session.declared.commands) == ['tare']
+
+    def test_a_key_that_may_not_receive_commands(self):
+        session = self.let_in(False, protocol=1, commands=[self.DECLARATION])
+        _, error = sent(session)
+        assert error['code'] == 'commands_not_permitted'
+        assert session.declared.commands == {}
+        assert len(sent(self.let_in(False))) == 1, 'who declares none hears nothing'
+
+    def test_the_names_that_old_sdks_tell_are_kept(self):
+        session = self.let_in(commands=[{'name': 'tare', 'params': ['cell']}, 7])
+        assert len(sent(session)) == 1
+        assert session.declared.legacy == ({'name': 'tare', 'params': ['cell']},)
+
+    def test_results_may_be_declined(self):
+        session = GatewaySession(0.0)
+        receive(session, HELLO)
+        session.accept(WALL_MS, store_results=False)
+        assert sent(session)[0]['store_results'] is False
 
 
 class TestTime:
@@ -339,7 +428,7 @@ class TestMessages:
         assert error['code'] == 'INVALID_JSON'
         assert 'seq' not in error
 
-    @pytest.mark.parametrize('kind', ['command_status', 'pong', 'video_frame', 'device_error'])
+    @pytest.mark.parametrize('kind', ['command_status', 'pong', 'output', 'device_error'])
     def test_other_messages_of_devices_are_handed_on(self, kind: str):
         session = live_session()
         body = {'type': kind, 'extra': [1, {'a': None}]}
@@ -348,8 +437,36 @@ class TestMessages:
 
     def test_video_and_heartbeats_are_handed_on(self):
         session = live_session()
-        assert session.receive(Binary(b'\xff\xd8'), 1.0, WALL_MS) == [VideoReceived(b'\xff\xd8')]
+        [binary] = session.receive(Binary(BINARY_FRAME), 1.0, WALL_MS)
+        assert binary == VideoReceived(
+            ReceivedFrame('front', bytes.fromhex('FFD8FFE000000000FFD9'), 0, 0, 1_700_000_000_000))
+        [text] = receive(session, {
+            'type': 'video_frame', 'source_id': 'other', 'camera_id': 'rear', 'frame': '/9j/2Q==',
+            'width': 8, 'height': 6, 'timestamp': 5, 'v': 1, 'trace_id': 'x'})
+        assert text == VideoReceived(ReceivedFrame('rear', '/9j/2Q==', 8, 6, 5))
         assert receive(session, {'type': 'heartbeat'}) == [HeartbeatReceived()]
+        assert receive(session, {'type': 'heartbeat', 'uptime_s': 7.5}) == [HeartbeatReceived(7.5)]
+        assert sent(session) == []
+
+    def test_a_binary_frame_that_cannot_be_read_is_dropped_in_silence(self):
+        session = live_session()
+        for frame in (b'', b'\x02' + BINARY_FRAME[1:], BINARY_FRAME[:20], BINARY_FRAME[:29]):
+            [event] = session.receive(Binary(frame), 1.0, WALL_MS)
+            assert isinstance(event, InvalidReceived)
+        assert sent(session) == []
+
+    @pytest.mark.parametrize(('message', 'code'), [
+        (b'{"type":"video_frame","camera_id":"a"}', 'INVALID_MESSAGE'),
+        (b'{"type":"video_frame","camera_id":"a","frame":"!"}', 'INVALID_MESSAGE'),
+        (b'{"type":"video_frame","camera_id":"\xff","frame":""}', 'INVALID_FRAME_ENCODING'),
+        (b'{"type":"video_frame","camera_id":"a"', 'INVALID_JSON'),
+        (b'{"type":"heartbeat","x":"\xff"}', 'INVALID_JSON')])
+    def test_a_text_frame_that_cannot_be_read_is_told(self, message: bytes, code: str):
+        session = live_session()
+        receive(session, message)
+        [error] = sent(session)
+        assert error['code'] == code
+        assert session.live
 
     def test_an_unknown_type_is_told(self):
         session = live_session()
