@@ -21,6 +21,7 @@ from plexus_bridge.gateway.cors import INGEST_PATHS
 from plexus_bridge.gateway.cors import OpenToAllOrigins
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
+from plexus_bridge.gateway.live import sockets as live_sockets
 
 
 def create_app(gateway: Gateway) -> FastAPI:
@@ -39,6 +40,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.include_router(ingest.router)
     app.include_router(device_socket.router)
     app.include_router(data_api.router)
+    app.include_router(live_sockets.router)
     app.add_api_route('/health', health, methods=['GET'])
     app.add_exception_handler(HTTPException, _tell)
     return app

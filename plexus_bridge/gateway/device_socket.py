@@ -95,6 +95,8 @@ class DeviceSocket:
             hello = self._session.hello
             if hello is not None:
                 self._gateway.devices.leave(hello.source_id, self)
+                if hello.source_id not in self._gateway.devices:
+                    self._gateway.hub.forget_cameras(hello.source_id)
                 logger.debug('%s has left', hello.source_id)
             self._ended.set()
         for result in results:

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.access.keys import read_entries
 from plexus_bridge.gateway.devices import Devices
+from plexus_bridge.gateway.live.hub import Hub
 from plexus_bridge.gateway.storage.store import Store
 
 logger = logging.getLogger(__name__)
@@ -26,12 +27,21 @@ KEY_WATCH_INTERVAL_S = 2.0
 
 @dataclass
 class Gateway:
-    """The store, the keys and the devices that are connected; `started` is monotonic seconds."""
+    """
+    The store, the keys, the devices that are connected and the viewers that look at them.
+
+    `started` is monotonic seconds.
+    """
 
     store: Store
     keys: KeyRing
     devices: Devices = field(default_factory=Devices)
     started: float = field(default_factory=time.monotonic)
+    hub: Hub = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hub = Hub(self.store.counters)
+        self.store.on_stored = self.hub.publish_points
 
     def start(self) -> None:
         """Begin to store, and to look for changed keys; called on the running loop."""

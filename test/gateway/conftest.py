@@ -73,9 +73,15 @@ class Client:
                 return found
             start = found[-1][0] + 1
 
-    def stranger(self) -> Device:
-        """Return a device socket that has said nothing yet."""
-        return Device(self.port)
+    def stranger(self, path: str = '/ws/device') -> Device:
+        """Return a socket that has said nothing yet."""
+        return Device(self.port, path)
+
+    def stream(self, path: str, *, auth: object = None) -> Device:
+        """Return an open live stream, which has sent its key or what `auth` says."""
+        stream = Device(self.port, path)
+        stream.send({'type': 'auth', 'api_key': self.key} if auth is None else auth)
+        return stream
 
     def device(self, source_id: str = 'kiln-7', **hello: object) -> Device:
         """Return an open device socket that was let in."""
@@ -127,11 +133,11 @@ class GatewayProcess:
 
 
 class Device:
-    """A device socket of websocket-client, as the official SDK opens it."""
+    """A socket of websocket-client, as the official SDK opens it."""
 
-    def __init__(self, port: int):
+    def __init__(self, port: int, path: str = '/ws/device'):
         self.socket = websocket.create_connection(
-            f'ws://127.0.0.1:{port}/ws/device', timeout=SECONDS)
+            f'ws://127.0.0.1:{port}{path}', timeout=SECONDS)
         self.authenticated: dict[str, Any] = {}
 
     def send(self, body: object) -> None:
@@ -232,6 +238,20 @@ def device(client: Client) -> Iterator[Callable[..., Device]]:
         return opened[-1]
 
     yield open_device
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def stream(client: Client) -> Iterator[Callable[..., Device]]:
+    """Open live streams; closed at the end of the test."""
+    opened: list[Device] = []
+
+    def open_stream(path: str, **options: object) -> Device:
+        opened.append(client.stream(path, **options))
+        return opened[-1]
+
+    yield open_stream
     for each in opened:
         each.close()
 

@@ -28,6 +28,7 @@ READER_THREADS = 4
 # From here on nobody reads more from the network until the writer has caught up.
 MAX_QUEUED_POINTS = 200_000
 
+OnStored = Callable[[str, Sequence[ReceivedPoint]], None]
 P = ParamSpec('P')
 T = TypeVar('T')
 
@@ -37,12 +38,14 @@ class Store:
     One database: `write` resolves after the commit, `read` runs a query on a thread of its own.
 
     Made before the loop runs, so that a database that cannot be used is told at start; `start`
-    and all else are called on the loop.
+    and all else are called on the loop. `on_stored` hears of each source's points that were
+    committed.
     """
 
     def __init__(self, path: Path):
         self.path = path
         self.counters = Counters()
+        self.on_stored: OnStored = lambda source_id, points: None
         self._connection = open_writer(path)
         self._writer = Writer(self._connection, self.counters, self._settle)
         self._started = False
@@ -151,6 +154,10 @@ class Store:
                 batch.token.set_result(None)
             else:
                 batch.token.set_exception(outcome)
+        for batch, outcome in outcomes:
+            if outcome is None:
+                for source_id, points in batch.parts:
+                    self.on_stored(source_id, points)
         if self._queued_points <= MAX_QUEUED_POINTS:
             self._room.set()
 
