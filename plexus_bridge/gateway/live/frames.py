@@ -4,34 +4,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import replace
 from typing import Any
 
 from plexus_bridge import encoding
 from plexus_bridge.points import ReceivedPoint
+from plexus_bridge.protocol.video import encode_text
+from plexus_bridge.protocol.video import Picture
+from plexus_bridge.protocol.video import Thermal
 
 _INTEGERS = range(-2**63, 2**63)
-
-
-@dataclass(frozen=True)
-class CameraFrame:
-    """
-    One picture of one camera (section 7).
-
-    `picture` is the JPEG, or its base64 text where it came in a text frame; `width` and `height`
-    are pixels, 0 if unknown; `extra` are further fields of thermal cameras.
-    """
-
-    camera_id: str
-    picture: bytes | str
-    width: int
-    height: int
-    timestamp_ms: int
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def telemetry_frame(source_id: str, points: Iterable[ReceivedPoint]) -> str:
@@ -49,15 +32,9 @@ def event_frame(source_id: str, point: ReceivedPoint) -> str:
     return _text(frame)
 
 
-def video_frame(source_id: str, frame: CameraFrame) -> str:
-    """Return the frame of one picture."""
-    picture = frame.picture
-    if isinstance(picture, bytes):
-        picture = base64.b64encode(picture).decode()
-    return _text({
-        **frame.extra, 'type': 'video_frame', 'source_id': source_id,
-        'camera_id': frame.camera_id, 'frame': picture, 'width': frame.width,
-        'height': frame.height, 'timestamp': frame.timestamp_ms})
+def video_frame(source_id: str, picture: Picture, thermal: Thermal | None) -> str:
+    """Return the frame of one picture, in whatever shape it came; the device is the one known."""
+    return encode_text(replace(picture, source_id=source_id), thermal).payload.decode()
 
 
 def init_frame(source_id: str, cameras: Iterable[str] | None) -> str:

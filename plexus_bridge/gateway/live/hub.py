@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from dataclasses import field
 
 from plexus_bridge.counters import Counters
-from plexus_bridge.gateway.live.frames import CameraFrame
 from plexus_bridge.gateway.live.frames import event_frame
 from plexus_bridge.gateway.live.frames import telemetry_frame
 from plexus_bridge.gateway.live.frames import video_frame
@@ -28,6 +27,8 @@ from plexus_bridge.gateway.live.queues import FrameQueue
 from plexus_bridge.gateway.live.queues import NewestFrames
 from plexus_bridge.gateway.live.queues import RecentFrames
 from plexus_bridge.points import ReceivedPoint
+from plexus_bridge.protocol.video import Picture
+from plexus_bridge.protocol.video import Thermal
 
 FLUSH_S = 0.025
 # What is shown of one source in one flush; beyond, the oldest points are left out.
@@ -84,14 +85,16 @@ class Hub:
                 if point.point_class == 'event':
                     self._put(audience.events, event_frame(source_id, point), 'live_frames')
 
-    def publish_video(self, source_id: str, frame: CameraFrame) -> None:
+    def publish_video(
+            self, source_id: str, picture: Picture, thermal: Thermal | None = None) -> None:
         """Show a picture, and note that its camera is there."""
-        self.add_cameras(source_id, (frame.camera_id,))
+        camera_id = picture.camera_id
+        self.add_cameras(source_id, (camera_id,))
         audience = self._audiences.get(source_id)
-        queues = audience.cameras.get(frame.camera_id) if audience else None
+        queues = audience.cameras.get(camera_id) if audience else None
         if queues:
-            text = video_frame(source_id, frame)
-            self._put(queues, text, 'live_video_frames', frame.camera_id)
+            frame = video_frame(source_id, picture, thermal)
+            self._put(queues, frame, 'live_video_frames', camera_id)
 
     def add_cameras(self, source_id: str, camera_ids: Iterable[str]) -> None:
         """Note cameras that a connected device has told of, or that have sent a picture."""

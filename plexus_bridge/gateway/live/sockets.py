@@ -25,6 +25,8 @@ from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from plexus_bridge import encoding
+from plexus_bridge.errors import AccessError
+from plexus_bridge.gateway.access.keys import Key
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.live.frames import init_frame
@@ -117,14 +119,15 @@ async def _serve(
     gateway = gateway_of(websocket)
     await websocket.accept()
     try:
-        await _authorise(gateway, websocket, unauthorised)
+        key = await _admitted(gateway, websocket, unauthorised)
         if video_of is not None:
             cameras = gateway.hub.cameras(video_of) if video_of in gateway.devices else None
             await websocket.send_text(init_frame(video_of, cameras))
-        with view as queue:
+        revoked = asyncio.Event()
+        with view as queue, gateway.keys.held(key, revoked.set):
             await _first_to_end(
                 _send(websocket, queue), _watch_storage(gateway, queue, video_of is not None),
-                _hear(websocket), _time_out(timeout_s))
+                _hear(websocket), _end_at(revoked, unauthorised), _end_after(timeout_s))
     except _StreamEnd as end:
         # A viewer that does not read does not get the close frame either, and is cut off.
         with contextlib.suppress(asyncio.TimeoutError, WebSocketDisconnect):
@@ -133,8 +136,8 @@ async def _serve(
         pass
 
 
-async def _authorise(gateway: Gateway, websocket: WebSocket, unauthorised: Ending) -> None:
-    """Wait for the first message; the stream ends unless it brings a key that may read."""
+async def _admitted(gateway: Gateway, websocket: WebSocket, unauthorised: Ending) -> Key:
+    """Return the key of the first message; the stream ends unless it may read."""
     try:
         message = await asyncio.wait_for(websocket.receive(), AUTH_TIMEOUT_S)
     except asyncio.TimeoutError:
@@ -146,9 +149,10 @@ async def _authorise(gateway: Gateway, websocket: WebSocket, unauthorised: Endin
     except ValueError:
         body = None
     key = body.get('api_key') if isinstance(body, dict) and body.get('type') == 'auth' else None
-    found = gateway.keys.find(key) if isinstance(key, str) else None
-    if found is None or not found.allows('read'):
-        raise _StreamEnd(unauthorised)
+    try:
+        return gateway.keys.admit(key if isinstance(key, str) else None, 'read')
+    except AccessError:
+        raise _StreamEnd(unauthorised) from None
 
 
 async def _first_to_end(*parts: Coroutine[Any, Any, None]) -> None:
@@ -175,7 +179,12 @@ async def _hear(websocket: WebSocket) -> None:
         pass
 
 
-async def _time_out(timeout_s: float | None) -> None:
+async def _end_at(event: asyncio.Event, ending: Ending) -> None:
+    await event.wait()
+    raise _StreamEnd(ending)
+
+
+async def _end_after(timeout_s: float | None) -> None:
     if timeout_s is None:
         await asyncio.Event().wait()
     else:

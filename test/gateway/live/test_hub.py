@@ -12,12 +12,13 @@ import pytest
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.gateway.live import hub as hub_module
-from plexus_bridge.gateway.live.frames import CameraFrame
 from plexus_bridge.gateway.live.hub import Hub
 from plexus_bridge.gateway.live.hub import MAX_CAMERAS
 from plexus_bridge.gateway.live.queues import FrameQueue
 from plexus_bridge.points import read_point
 from plexus_bridge.points import ReceivedPoint
+from plexus_bridge.protocol.video import Picture
+from plexus_bridge.protocol.video import Thermal
 
 NOW_MS = 1_790_000_000_000
 JPEG = b'\xff\xd8\xff\xe0\0\0\xff\xd9'
@@ -27,8 +28,8 @@ def point(metric: str, value: Any, **others: Any) -> ReceivedPoint:
     return read_point({'metric': metric, 'value': value, **others}, NOW_MS)
 
 
-def picture(camera_id: str, **others: Any) -> CameraFrame:
-    return CameraFrame(camera_id, JPEG, 640, 480, NOW_MS, **others)
+def picture(camera_id: str) -> Picture:
+    return Picture('what it says', camera_id, 640, 480, NOW_MS, JPEG)
 
 
 async def frame(queue: FrameQueue) -> Any:
@@ -129,15 +130,12 @@ class TestVideo:
                 'frame': '/9j/4AAA/9k=', 'width': 640, 'height': 480, 'timestamp': NOW_MS}
 
     @on_loop
-    async def test_what_came_as_text_stays_and_fields_of_thermal_cameras_too(self, hub: Hub):
-        thermal = CameraFrame('t', 'QUJD', 32, 24, NOW_MS, {
-            'video_type': 'thermal', 'temp_min': 20.5, 'type': 'never'})
+    async def test_the_temperatures_of_a_thermal_camera_come_along(self, hub: Hub):
         with hub.video('kiln-7', ['t']) as queue:
-            hub.publish_video('kiln-7', thermal)
-            assert await frame(queue) == {
-                'type': 'video_frame', 'source_id': 'kiln-7', 'camera_id': 't', 'frame': 'QUJD',
-                'width': 32, 'height': 24, 'timestamp': NOW_MS, 'video_type': 'thermal',
-                'temp_min': 20.5}
+            hub.publish_video('kiln-7', picture('t'), Thermal(2, 1, 20.5, 30.0, (20.5, 30.0)))
+            shown = await frame(queue)
+            assert shown['video_type'] == 'thermal'
+            assert shown['temps'] == [20.5, 30.0]
 
     @on_loop
     async def test_a_camera_of_the_same_name_elsewhere_is_another(self, hub: Hub):

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from plexus_bridge.gateway.access.keys import create_key
+from plexus_bridge.gateway.access.keys import KeyRequest
+from plexus_bridge.gateway.access.keys import read_entries
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.live import sockets
-from plexus_bridge.gateway.live.frames import CameraFrame
+from plexus_bridge.protocol.video import Picture
 
 NOW_MS = 1_790_000_000_000
 SOURCE = '/v1/sources/kiln-7'
@@ -44,9 +47,21 @@ def show(gateway: Gateway, on_loop: Callable[..., Any]) -> Callable[..., None]:
     """Have a device send a picture."""
     def send(camera_id: str, picture: bytes = JPEG) -> None:
         on_loop(gateway.hub.publish_video, 'kiln-7',
-                CameraFrame(camera_id, picture, 640, 480, NOW_MS))
+                Picture('', camera_id, 640, 480, NOW_MS, picture))
 
     return send
+
+
+@pytest.fixture
+def make_key(gateway: Gateway, on_loop: Callable[..., Any]) -> Callable[[set[str]], str]:
+    """Make a key with these scopes."""
+    def make(scopes: set[str]) -> str:
+        connection = gateway.store._connection
+        key = create_key(connection, KeyRequest(scopes=frozenset(scopes)), NOW_MS)
+        on_loop(gateway.keys.renew, read_entries(connection), NOW_MS)
+        return key
+
+    return make
 
 
 class TestLettingIn:
@@ -72,6 +87,28 @@ class TestLettingIn:
         opened = client.stranger(path)
         assert opened.receive() == {'close': code}
         opened.close()
+
+    @each_stream
+    @pytest.mark.parametrize(('scopes', 'enough'), [('read', True), ('write', False), ('*', True)])
+    def test_the_key_must_be_one_that_may_read(
+            self, make_key: Any, stream: Any, path: str, code: int, scopes: str, enough: bool,
+            gateway: Gateway, wait_for: Any):
+        opened = stream(path, auth={'type': 'auth', 'api_key': make_key({scopes})})
+        if enough:
+            wait_for(lambda: 'kiln-7' in gateway.hub._audiences, 'the viewer is there')
+        else:
+            assert opened.receive() == {'close': code}
+
+    @each_stream
+    def test_a_stream_ends_when_its_key_is_revoked(
+            self, client: Any, stream: Any, gateway: Gateway, path: str, code: int, on_loop: Any,
+            wait_for: Any):
+        opened = stream(path)
+        wait_for(lambda: 'kiln-7' in gateway.hub._audiences, 'the viewer is there')
+        on_loop(gateway.keys.renew, [], NOW_MS)
+        if 'video' in path:
+            assert opened.receive()['type'] == 'init'
+        assert opened.receive() == {'close': code}
 
     def test_hundreds_who_say_nothing_hinder_nobody(
             self, client: Any, monkeypatch: pytest.MonkeyPatch):
