@@ -9,8 +9,6 @@ goes by HTTP. Nothing here decides what the protocol says: that is `DeviceSessio
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
 import contextlib
 from dataclasses import replace
 import logging
@@ -21,31 +19,25 @@ import time
 from plexus_bridge.client.device_socket import DeviceSocket
 from plexus_bridge.client.device_socket import socket_url
 from plexus_bridge.client.device_socket import wait
-from plexus_bridge.client.ingest import HttpIngest
-from plexus_bridge.client.ingest import Outcome
-from plexus_bridge.client.ingest import Result
+from plexus_bridge.client.http_road import HttpRoad
 from plexus_bridge.client.link_status import LinkStatus
 from plexus_bridge.client.link_status import Transport
+from plexus_bridge.client.news import News
+from plexus_bridge.client.verdicts import Verdicts
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.delivery.video import VideoFrames
 from plexus_bridge.errors import LinkError
 from plexus_bridge.errors import NotAuthorised
+from plexus_bridge.protocol import backoff
 from plexus_bridge.protocol import device
-from plexus_bridge.protocol.backoff import Backoff
 from plexus_bridge.protocol.control import Control
 
 log = logging.getLogger(__name__)
 
-# A refused key is not asked about more often than this.
-REFUSED_DELAY_S = 60.0
 # Written but not yet taken by the network: more would make urgent frames wait.
 MAX_UNSENT_BYTES = 65536
 _LONGEST_WAIT_S = 5.0
-# Answers by which a gateway refuses a frame for what is in it: parts of it may pass.
-_CONTENT_REFUSED = ('INVALID_MESSAGE', 'MESSAGE_TOO_LARGE')
-# So many different texts of a gateway's are told; a hostile one could make up ever new ones.
-_MAX_TOLD = 50
 
 
 class Link:
@@ -65,19 +57,17 @@ class Link:
         self._control = control
         self._video = video
         self._counters = counters
-        self._outcomes: deque[Outcome] = deque()
-        self._http = HttpIngest(
-            gateway_url, hello.api_key, hello.source_id, user_agent, self._outcome_came,
-            counters)
+        self._news = News()
+        self._verdicts = Verdicts(outbox, counters, self._news)
+        self._http = HttpRoad(
+            gateway_url, hello.api_key, hello.source_id, user_agent, outbox=outbox,
+            verdicts=self._verdicts, counters=counters, wake=self.wake, tell=self._tell_http)
         self._socket: DeviceSocket | None = None
-        self._socket_backoff = Backoff()
-        self._http_backoff = Backoff()
-        self._error_backoff = Backoff()
-        self._told: set[str] = set()
+        self._socket_backoff = backoff.Backoff()
+        self._error_backoff = backoff.Backoff()
         self._next_connect = 0.0
-        self._next_post = 0.0
+        self._reconnect = False
         self._status = LinkStatus()
-        self.last_acknowledged_ms = 0
         self._stop_by: float | None = None
         self._stopping = threading.Event()
         self._reader, self._waker = socket.socketpair()
@@ -89,6 +79,11 @@ class Link:
     def status(self) -> LinkStatus:
         """How the link is now."""
         return self._status
+
+    @property
+    def last_acknowledged_ms(self) -> int:
+        """When the gateway last said that it has data safe (Unix ms), 0 for never."""
+        return self._verdicts.last_acknowledged_ms
 
     def start(self) -> None:
         """Begin to connect, and go on for ever."""
@@ -102,6 +97,15 @@ class Link:
         # Where it blocks, enough wake-ups are waiting already; once closed, nobody waits.
         with contextlib.suppress(OSError):
             self._waker.send(b'\0')
+
+    def reconnect(self) -> None:
+        """
+        Leave the gateway and come back at once, to say anew who we are; any thread may.
+
+        For what is said in `device_auth` only, such as commands that were declared meanwhile.
+        """
+        self._reconnect = True
+        self.wake()
 
     def stop(self, drain_s: float = 2.0) -> None:
         """Send what can be sent within `drain_s`, then end; the journal has the rest."""
@@ -132,19 +136,12 @@ class Link:
 
     def _survive(self, error: Exception) -> None:
         """Start anew after a bad moment: it must not end the link, nor keep it busy."""
-        if self._is_news(f'{type(error).__name__}: {error}'):
+        if self._news.is_new(f'{type(error).__name__}: {error}'):
             log.error('unexpected error on the link; it starts anew', exc_info=error)
         self._counters.add('link_errors')
         self._handle(self._session.lost('unexpected error'))
         self._drop_socket()
         self._stopping.wait(self._error_backoff.next_delay())
-
-    def _is_news(self, text: str) -> bool:
-        """Tell whether something was not told yet."""
-        if text in self._told or len(self._told) >= _MAX_TOLD:
-            return False
-        self._told.add(text)
-        return True
 
     def _is_finished(self) -> bool:
         if self._stop_by is None:
@@ -154,10 +151,10 @@ class Link:
 
     def _step(self) -> None:
         now = time.monotonic()
+        self._reconnect_if_asked()
         self._connect_if_due(now)
         self._handle(self._session.tick(now))
-        while self._outcomes:
-            self._judge(self._outcomes.popleft(), now)
+        self._http.heed_answers(now)
         self._send_control(now)
         self._send_frames(now)
         self._send_video()
@@ -181,8 +178,10 @@ class Link:
             deadline = self._control.deadline()
             if deadline is not None:
                 moments.append(deadline)
-        if not self._session.acks and not self._http.busy and self._next_post > now:
-            moments.append(self._next_post)
+        if not self._session.acks:
+            deadline = self._http.deadline()
+            if deadline is not None and deadline > now:
+                moments.append(deadline)
         if self._stop_by is not None:
             moments.append(self._stop_by)
         return max(0.0, min(moments) - now)
@@ -196,6 +195,13 @@ class Link:
 
     # -- the socket
 
+    def _reconnect_if_asked(self) -> None:
+        if self._reconnect:
+            self._reconnect = False
+            if self._session.connected:
+                self._handle(self._session.close())
+                self._next_connect = 0.0
+
     def _connect_if_due(self, now: float) -> None:
         if self._socket is not None or now < self._next_connect or self._stop_by is not None:
             return
@@ -204,7 +210,7 @@ class Link:
         except LinkError as error:
             delay = self._socket_backoff.next_delay()
             if isinstance(error, NotAuthorised):
-                delay = max(delay, REFUSED_DELAY_S)
+                delay = max(delay, backoff.REFUSED_DELAY_S)
                 self._tell_refused(str(error))
             else:
                 self._tell_down(str(error))
@@ -256,8 +262,9 @@ class Link:
             self._counters.add('points_sent', frame.points)
             self._counters.add('bytes_sent', len(frame.points_json))
             self._write_messages()
-        if not self._session.acks:
-            self._post_frame(now)
+        # While a socket is being opened, wait for it: HTTP is for when it fails.
+        if not self._session.acks and (self._session.live or not self._session.connected):
+            self._http.send(now)
 
     def _drop_socket(self, flush_s: float = 0.0) -> None:
         if self._socket is not None:
@@ -269,11 +276,11 @@ class Link:
     def _handle(self, events: list[device.DeviceEvent]) -> None:
         for event in events:
             if isinstance(event, device.FramesStored):
-                self._stored(event.keys)
+                self._verdicts.stored(event.keys)
             elif isinstance(event, device.FramesDiscarded):
-                self._discarded(event)
+                self._verdicts.discarded(event)
             elif isinstance(event, device.FramesReturned):
-                self._counters.add('frames_resent', self._outbox.give_back(event.keys))
+                self._verdicts.returned(event.keys)
             elif isinstance(event, device.Authenticated):
                 self._authenticated(event)
             elif isinstance(event, device.Refused):
@@ -282,7 +289,7 @@ class Link:
                 self._disconnected(event)
             elif isinstance(event, device.Trouble):
                 self._counters.add('gateway_complaints')
-                if self._is_news(f'{event.code} {event.detail}'):
+                if self._news.is_new(f'{event.code} {event.detail}'):
                     log.warning('the gateway complains: %s %s', event.code, event.detail)
             elif not (self._control and self._control.receive(event.body, time.monotonic())):
                 log.info('message %r of the gateway is not known here', event.kind)
@@ -305,31 +312,6 @@ class Link:
                 clock_error_ms=event.round_trip_s * 500)
         log.info('%s to %s%s', 'reconnected' if again else 'connected', self._url,
                  '' if event.acks else ', which does not acknowledge: telemetry goes by HTTP')
-
-    def _stored(self, keys: Sequence[int]) -> None:
-        self._counters.add('points_acknowledged', self._outbox.settle(keys))
-        self.last_acknowledged_ms = time.time_ns() // 1_000_000
-
-    def _discarded(self, event: device.FramesDiscarded) -> None:
-        reason = f'gateway_{event.code.lower() or "error"}'
-        if event.code in _CONTENT_REFUSED:
-            self._refused(event.keys, reason, f'{event.code} {event.detail}')
-        else:
-            self._throw_away(event.keys, reason, f'{event.code} {event.detail}')
-
-    def _refused(self, keys: Sequence[int], reason: str, detail: str) -> None:
-        """Offer frames again in halves, until the points are alone that cannot pass."""
-        for key in keys:
-            if self._outbox.split(key):
-                self._counters.add('frames_split')
-            else:
-                self._throw_away([key], reason, detail)
-
-    def _throw_away(self, keys: Sequence[int], reason: str, detail: str) -> None:
-        self._counters.drop(reason, self._outbox.settle(keys))
-        if self._is_news(reason):
-            log.warning('the gateway refuses points for good: %s; further ones are only counted, '
-                        'as %s', detail, reason)
 
     def _refuse(self, event: device.Refused) -> None:
         if event.code == 'streaming_requires_plan':
@@ -354,7 +336,7 @@ class Link:
         refused = self._status.refused
         delay = self._socket_backoff.next_delay(goodbye=event.goodbye and not refused)
         if refused:
-            delay = max(delay, REFUSED_DELAY_S)
+            delay = max(delay, backoff.REFUSED_DELAY_S)
         self._next_connect = time.monotonic() + delay
         self._status = replace(self._status, transport=Transport.NONE, detail=event.reason)
         if self._stop_by is None:
@@ -369,44 +351,9 @@ class Link:
             log.warning('cannot connect: %s; trying on', detail)
         self._status = replace(self._status, refused=False, detail=detail)
 
-    # -- HTTP
-
-    def _outcome_came(self, outcome: Outcome) -> None:
-        self._outcomes.append(outcome)
-        self.wake()
-
-    def _post_frame(self, now: float) -> None:
-        # While a socket is being opened, wait for it: HTTP is for when it fails.
-        if self._http.busy or now < self._next_post or self._outcomes or (
-                self._session.connected and not self._session.live):
-            return
-        frame = self._outbox.take()
-        if frame is None:
-            return
-        self._counters.add('frames_sent_http')
-        self._http.send(frame)
-
-    def _judge(self, outcome: Outcome, now: float) -> None:
-        frame = outcome.frame
-        if outcome.result is Result.STORED:
-            self._http_backoff.succeeded()
-            self._stored([frame.key])
-            if not self._session.live:
-                self._status = replace(self._status, transport=Transport.HTTP)
-            return
-        if outcome.result is Result.CONTENT_REFUSED:
-            self._refused([frame.key], 'gateway_refused', outcome.detail)
-            return
-        if outcome.result is Result.POSTPONE:
-            self._outbox.postpone(frame.key)
-        else:
-            self._outbox.give_back([frame.key])
-        delay = outcome.retry_after_s or self._http_backoff.next_delay()
-        if outcome.result is Result.NOT_AUTHORISED:
-            delay = REFUSED_DELAY_S
-            log.error('%s. Check PLEXUS_API_KEY and its scopes; nothing is lost meanwhile',
-                      outcome.detail)
-        self._next_post = now + delay
+    def _tell_http(self, detail: str) -> None:
+        """Take note of how HTTP fares: it counts while the socket is not there."""
         if not self._session.live:
             self._status = replace(
-                self._status, transport=Transport.NONE, detail=outcome.detail)
+                self._status, transport=Transport.NONE if detail else Transport.HTTP,
+                detail=detail or self._status.detail)

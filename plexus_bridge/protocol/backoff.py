@@ -10,6 +10,8 @@ FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 60.0
 SPREAD = 0.25
 GOODBYE_DELAY_S = (0.1, 0.5)
+# A gateway that refuses the key is not asked more often than this.
+REFUSED_DELAY_S = 60.0
 _MAX_EXPONENT = 10
 
 

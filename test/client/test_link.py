@@ -23,7 +23,6 @@ from scripted_gateway import ScriptedSocket
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
-from plexus_bridge.client import link as link_module
 from plexus_bridge.client.device_socket import socket_url
 from plexus_bridge.client.link import Link
 from plexus_bridge.client.link_status import LinkStatus
@@ -34,6 +33,7 @@ from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.delivery.video import VideoFrame
 from plexus_bridge.delivery.video import VideoFrames
+from plexus_bridge.protocol import backoff
 from plexus_bridge.protocol.backoff import Backoff
 from plexus_bridge.protocol.device import Hello
 from plexus_bridge.protocol.messages import Binary
@@ -74,7 +74,7 @@ def robot_at(tmp_path, monkeypatch) -> Iterator[Callable[[str], Robot]]:
     robots: list[Robot] = []
     # The delays' shape is tested elsewhere; here they need not be waited for.
     monkeypatch.setattr(Backoff, 'next_delay', lambda *_, **__: 0.05)
-    monkeypatch.setattr(link_module, 'REFUSED_DELAY_S', 0.05)
+    monkeypatch.setattr(backoff, 'REFUSED_DELAY_S', 0.05)
 
     def make(url: str, **planes: Any) -> Robot:
         robots.append(Robot(url, tmp_path, **planes))
@@ -528,3 +528,29 @@ def test_pictures_go_when_there_is_a_connection_and_are_dropped_when_there_is_no
         robot.until(lambda: pictures, 'picture sent')
         robot.close()
     assert pictures == [b'picture']
+
+
+def test_a_link_that_is_asked_to_comes_back_at_once_and_says_anew_what_it_can_do(robot_at):
+    heard: list[dict[str, Any]] = []
+    store = Store()
+
+    def script(connection: ServerConnection) -> None:
+        heard.append(json.loads(connection.recv()))
+        connection.send(json.dumps({'type': 'authenticated', 'acks': True}))
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                store.take(connection, json.loads(connection.recv()))
+
+    control = Echo()
+    with ScriptedSocket(script) as gateway:
+        robot = robot_at(gateway.url, control=control)
+        robot.until(lambda: robot.link.status.connections == 1, 'connected')
+        control.hello = lambda: {'commands': [{'name': 'dock'}, {'name': 'undock'}]}
+        robot.link.reconnect()
+        robot.send(*range(5))
+        robot.until(lambda: robot.link.status.connections == 2, 'connected again')
+        robot.until(lambda: robot.counters['points_acknowledged'] == 5, 'acknowledged')
+        robot.close()
+    assert [len(hello['commands']) for hello in heard] == [1, 2]
+    assert control.calls.count('lost') == 2
+    assert sorted(set(store.values)) == list(range(5))

@@ -1,0 +1,60 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What follows from the gateway's word on a frame: stored, returned, refused for good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import logging
+import time
+
+from plexus_bridge.client.news import News
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.protocol import device
+
+log = logging.getLogger(__name__)
+
+# Answers by which a gateway refuses a frame for what is in it: parts of it may pass.
+_CONTENT_REFUSED = ('INVALID_MESSAGE', 'MESSAGE_TOO_LARGE')
+
+
+class Verdicts:
+    """Carries verdicts out on the outbox and counts them; used by the link's thread."""
+
+    def __init__(self, outbox: Outbox, counters: Counters, news: News):
+        self._outbox = outbox
+        self._counters = counters
+        self._news = news
+        self.last_acknowledged_ms = 0
+
+    def stored(self, keys: Sequence[int]) -> None:
+        """Let frames go that the gateway has safe."""
+        self._counters.add('points_acknowledged', self._outbox.settle(keys))
+        self.last_acknowledged_ms = time.time_ns() // 1_000_000
+
+    def returned(self, keys: Sequence[int]) -> None:
+        """Take back frames of which nobody knows what became."""
+        self._counters.add('frames_resent', self._outbox.give_back(keys))
+
+    def discarded(self, event: device.FramesDiscarded) -> None:
+        """Heed an `error` that names a frame (protocol section 6.6)."""
+        reason = f'gateway_{event.code.lower() or "error"}'
+        if event.code in _CONTENT_REFUSED:
+            self.refused(event.keys, reason, f'{event.code} {event.detail}')
+        else:
+            self._throw_away(event.keys, reason, f'{event.code} {event.detail}')
+
+    def refused(self, keys: Sequence[int], reason: str, detail: str) -> None:
+        """Offer frames again in halves, until the points are alone that cannot pass."""
+        for key in keys:
+            if self._outbox.split(key):
+                self._counters.add('frames_split')
+            else:
+                self._throw_away([key], reason, detail)
+
+    def _throw_away(self, keys: Sequence[int], reason: str, detail: str) -> None:
+        self._counters.drop(reason, self._outbox.settle(keys))
+        if self._news.is_new(reason):
+            log.warning('the gateway refuses points for good: %s; further ones are only counted, '
+                        'as %s', detail, reason)
