@@ -43,9 +43,9 @@ from plexus_bridge.protocol.messages import encode
 from plexus_bridge.protocol.messages import is_seq
 from plexus_bridge.protocol.messages import Message
 from plexus_bridge.protocol.messages import Text
-from plexus_bridge.protocol.video_frame import is_garbled_frame
-from plexus_bridge.protocol.video_frame import read_binary_frame
-from plexus_bridge.protocol.video_frame import read_text_frame
+from plexus_bridge.protocol.video import decode_binary
+from plexus_bridge.protocol.video import decode_text
+from plexus_bridge.protocol.video import is_garbled
 
 AUTH_TIMEOUT_S = 10.0
 SILENCE_TIMEOUT_S = 90.0
@@ -280,7 +280,7 @@ class GatewaySession:
         try:
             body = decode(payload)
         except RemoteProtocolError as error:
-            code = 'INVALID_FRAME_ENCODING' if is_garbled_frame(payload) else 'INVALID_JSON'
+            code = 'INVALID_FRAME_ENCODING' if is_garbled(payload) else 'INVALID_JSON'
             return [self._invalid(code, str(error), self._broken_seq(payload))]
         kind = body['type']
         if kind == 'telemetry':
@@ -290,7 +290,7 @@ class GatewaySession:
             return [HeartbeatReceived(uptime if type(uptime) in (int, float) else None)]
         if kind == 'video_frame':
             try:
-                return [VideoReceived(read_text_frame(body, wall_ms))]
+                return [VideoReceived(*decode_text(body))]
             except RemoteProtocolError as error:
                 return [self._invalid('INVALID_MESSAGE', str(error), None)]
         if kind in DEVICE_MESSAGES:
@@ -299,7 +299,7 @@ class GatewaySession:
 
     def _receive_video(self, payload: bytes) -> GatewayEvent:
         try:
-            return VideoReceived(read_binary_frame(payload))
+            return VideoReceived(decode_binary(payload))
         except RemoteProtocolError as error:
             return InvalidReceived('INVALID_FRAME', str(error))  # not told (section 7.1)
 

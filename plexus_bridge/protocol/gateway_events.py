@@ -10,7 +10,8 @@ from typing import Any
 
 from plexus_bridge.points import ReceivedPoint
 from plexus_bridge.protocol.hello import DeviceHello
-from plexus_bridge.protocol.video_frame import ReceivedFrame
+from plexus_bridge.protocol.video import Picture
+from plexus_bridge.protocol.video import Thermal
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,10 @@ class HeartbeatReceived:
 
 @dataclass(frozen=True)
 class VideoReceived:
-    """A picture of a camera, from a binary or a text frame (section 7)."""
+    """A picture of a camera, from a binary or a text frame (section 7); its stamp may be 0."""
 
-    frame: ReceivedFrame
+    picture: Picture
+    thermal: Thermal | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 import math
+import re
 import struct
 from typing import Any
 
@@ -38,6 +39,7 @@ _SIZE_AND_STAMP = struct.Struct('>IIq')
 _MAX_SIDE = 2**32 - 1
 # Integers beyond are no stamps, sizes or temperatures, and may not even fit a float.
 _LARGEST = 2**63
+_TYPE_IN_TEXT = re.compile(rb'"type"\s*:\s*"video_frame"')
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,17 @@ def decode_text(message: Mapping[str, Any]) -> tuple[Picture, Thermal | None]:
         _number(message.get('temp_min')), _number(message.get('temp_max')),
         tuple(_number(value) for value in temperatures[:MAX_TEMPERATURES])
         if type(temperatures) is list else ())
+
+
+def is_garbled(payload: bytes) -> bool:
+    """Tell whether a text message that cannot be read is a picture that is not even UTF-8."""
+    if _TYPE_IN_TEXT.search(payload) is None:
+        return False
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _number(value: object) -> float:

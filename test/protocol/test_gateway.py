@@ -33,7 +33,7 @@ from plexus_bridge.protocol.messages import Close
 from plexus_bridge.protocol.messages import CloseCode
 from plexus_bridge.protocol.messages import Message
 from plexus_bridge.protocol.messages import Text
-from plexus_bridge.protocol.video_frame import ReceivedFrame
+from plexus_bridge.protocol.video import Picture
 
 WALL_MS = 1_790_000_000_000
 HELLO = {'type': 'device_auth', 'api_key': 'plx_key', 'source_id': 'kiln-7', 'acks': True,
@@ -439,11 +439,11 @@ class TestMessages:
         session = live_session()
         [binary] = session.receive(Binary(BINARY_FRAME), 1.0, WALL_MS)
         assert binary == VideoReceived(
-            ReceivedFrame('front', bytes.fromhex('FFD8FFE000000000FFD9'), 0, 0, 1_700_000_000_000))
+            Picture('rig.1', 'front', 0, 0, 1_700_000_000_000, BINARY_FRAME[29:]))
         [text] = receive(session, {
             'type': 'video_frame', 'source_id': 'other', 'camera_id': 'rear', 'frame': '/9j/2Q==',
             'width': 8, 'height': 6, 'timestamp': 5, 'v': 1, 'trace_id': 'x'})
-        assert text == VideoReceived(ReceivedFrame('rear', '/9j/2Q==', 8, 6, 5))
+        assert text == VideoReceived(Picture('other', 'rear', 8, 6, 5, b'\xff\xd8\xff\xd9'))
         assert receive(session, {'type': 'heartbeat'}) == [HeartbeatReceived()]
         assert receive(session, {'type': 'heartbeat', 'uptime_s': 7.5}) == [HeartbeatReceived(7.5)]
         assert sent(session) == []
