@@ -16,6 +16,8 @@ from plexus_bridge.config.document import load_schema
 from plexus_bridge.config.document import Place
 from plexus_bridge.config.document import read_document
 from plexus_bridge.config.gateway_url import check_gateway_url
+from plexus_bridge.config.map_teleop import read_teleop
+from plexus_bridge.config.map_teleop import TeleopRule
 from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import MappingError
 from plexus_bridge.errors import PointError
@@ -52,6 +54,7 @@ class RobotMap:
     gateway_url: str = DEFAULT_GATEWAY_URL
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[MetricRule, ...] = ()
+    teleop: TeleopRule | None = None
     delivery: Delivery = Delivery()
 
 
@@ -87,6 +90,7 @@ def _robot_map(document: Document) -> RobotMap:
         metrics=tuple(
             _metric_rule(document, ('metrics', index), rule, tags)
             for index, rule in enumerate(body.get('metrics', []))),
+        teleop=read_teleop(document, body['teleop']) if 'teleop' in body else None,
         delivery=_delivery(body.get('delivery', {})))
 
 

@@ -178,10 +178,14 @@ class Teleop:
         return self._stopping(now)
 
     @property
+    def stopping(self) -> bool:
+        """Whether zero is being repeated after a stop."""
+        return self._stopping_since is not None
+
+    @property
     def active(self) -> bool:
         """Whether `output` has to be asked at all: somebody drives, or the robot is stopped."""
-        return (self._lease is not None or self._stopping_since is not None
-                or bool(self._emergency))
+        return self._lease is not None or self.stopping or bool(self._emergency)
 
     # -- how orders are judged
 

@@ -40,7 +40,7 @@ def problems(part: str, imported: set[str]) -> list[str]:
     wrong = []
     if part in BASE:
         wrong += sorted(ours - BASE)
-    if part in {'mapping', 'protocol'}:
+    if part in {'mapping', 'protocol', 'teleop'}:
         wrong += sorted(tops & OUTSIDE) + sorted(
             name for name in imported if name.startswith('datetime.datetime.now'))
     if part == 'gateway':

@@ -1,0 +1,176 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Driving by hand on a real graph: what arrives on the topic, and that it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import threading
+import time
+from typing import Any
+
+from geometry_msgs.msg import Twist
+from geometry_msgs.msg import TwistStamped
+from nav_msgs.msg import Odometry
+import pytest
+from rclpy.qos import DurabilityPolicy
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool
+
+from plexus_bridge.config.map_teleop import StopConfirm
+from plexus_bridge.config.map_teleop import TeleopRule
+from plexus_bridge.ros.teleop import TeleopDriver
+from plexus_bridge.teleop.orders import Accepted
+from plexus_bridge.teleop.orders import Granted
+from plexus_bridge.teleop.orders import Order
+from plexus_bridge.teleop.orders import Refused
+from plexus_bridge.teleop.orders import Why
+from plexus_bridge.teleop.teleop import TeleopSettings
+from plexus_bridge.teleop.velocity import AxisLimit
+from plexus_bridge.teleop.velocity import Limits
+
+LIMITS = Limits({'linear.x': AxisLimit(-0.5, 1.0), 'angular.z': AxisLimit(-1.5, 1.5)})
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@pytest.fixture
+def make(graph: Any) -> Iterator[Any]:
+    drivers: list[TeleopDriver] = []
+
+    def make_driver(*, confirm: StopConfirm | None = None, **rule: Any) -> TeleopDriver:
+        settings = TeleopSettings(LIMITS, stop_confirmed=confirm is not None, zero_s=0.3)
+        drivers.append(TeleopDriver(
+            graph.node, TeleopRule('/cmd_vel', settings, stop_confirm=confirm, **rule)))
+        return drivers[-1].__enter__()
+
+    yield make_driver
+    for driver in drivers:
+        driver.close()
+
+
+class Operator:
+    """Asks for a lease and sends orders as often as told."""
+
+    def __init__(self, driver: TeleopDriver):
+        self._driver = driver
+        answer = driver.drive(Order('operator'))
+        assert isinstance(answer, Granted), answer
+        self._lease = answer.lease
+        self._seq = 0
+
+    def drive(self, **velocity: float) -> Any:
+        self._seq += 1
+        return self._driver.drive(Order(
+            'operator', {name.replace('_', '.'): value for name, value in velocity.items()},
+            self._lease, self._seq, time.monotonic() * 1000))
+
+    def release(self) -> Refused | None:
+        return self._driver.release('operator', self._lease)
+
+
+def speeds(arrived: list[Any]) -> list[float]:
+    return [message.linear.x for message in arrived]
+
+
+def test_an_order_is_published_at_once_and_repeated_until_the_dead_mans_time_is_over(graph, make):
+    arrived = graph.collect(Twist, '/cmd_vel')
+    driver = make()
+    graph.spin_until(lambda: graph.node.count_publishers('/cmd_vel'), 'publisher found')
+    operator = Operator(driver)
+    assert isinstance(operator.drive(linear_x=0.8, angular_z=0.2), Accepted)
+    graph.spin_until(lambda: 0.8 in speeds(arrived), 'velocity arrives')
+    assert arrived[-1].angular.z == 0.2
+    graph.spin_until(lambda: arrived[-1].linear.x == 0.0, 'stopped')
+    moving = [speed for speed in speeds(arrived) if speed]
+    assert 4 <= len(moving) <= 9  # at 20 Hz for 300 ms, and at once
+    count = len(arrived)
+    graph.spin_until(lambda: len(arrived) >= count + 3, 'zero is repeated')
+    assert [event.name for event in driver.take_events()] == [
+        'teleop.started', 'teleop.stopped']
+
+
+def test_a_release_is_published_before_it_is_answered(graph, make):
+    arrived = graph.collect(Twist, '/cmd_vel')
+    operator = Operator(make())
+    operator.drive(linear_x=0.8)
+    graph.spin_until(lambda: 0.8 in speeds(arrived), 'moving')
+    assert operator.release() is None
+    graph.spin_until(lambda: arrived[-1].linear.x == 0.0, 'stopped')
+    refused = operator.drive(linear_x=0.8)
+    assert isinstance(refused, Refused)
+    assert refused.why is Why.OUT_OF_LEASE
+
+
+def test_stamped_velocities_carry_frame_and_time(graph, make):
+    arrived = graph.collect(TwistStamped, '/cmd_vel')
+    operator = Operator(make(stamped=True, frame_id='base_footprint'))
+    operator.drive(linear_x=0.8)
+    graph.spin_until(lambda: arrived, 'velocity arrives')
+    assert arrived[0].header.frame_id == 'base_footprint'
+    assert abs(arrived[0].header.stamp.sec - time.time()) < 5
+
+
+def test_the_service_stops_and_only_it_releases(graph, make):
+    locks = graph.collect(Bool, '/test/teleop_lock', LATCHED)
+    driver = make()
+    operator = Operator(driver)
+    answer = graph.call(SetBool, '/test/emergency_stop', SetBool.Request(data=True))
+    assert answer.success
+    refused = operator.drive(linear_x=0.8)
+    assert refused.why is Why.EMERGENCY_STOP
+    graph.spin_until(lambda: locks and locks[-1].data, 'the lock says so')
+    assert graph.call(SetBool, '/test/emergency_stop', SetBool.Request(data=False)).success
+    assert not graph.call(SetBool, '/test/emergency_stop', SetBool.Request(data=False)).success
+    graph.spin_until(lambda: not locks[-1].data, 'the lock is open')
+    assert isinstance(driver.drive(Order('operator')), Granted)
+
+
+def test_a_button_at_rest_does_not_release_what_another_stopped(graph, make):
+    driver = make(emergency_stop_topic='/button')
+    button = graph.node.create_publisher(Bool, '/button', 10)
+    graph.spin_until(lambda: button.get_subscription_count(), 'button connected')
+    driver.emergency_stop('operator')
+    button.publish(Bool(data=False))
+    graph.spin_for(0.2)
+    assert driver.drive(Order('operator')).why is Why.EMERGENCY_STOP
+    button.publish(Bool(data=True))
+    button.publish(Bool(data=False))
+    graph.spin_until(
+        lambda: isinstance(driver.drive(Order('operator')), Granted), 'let go, released')
+
+
+def test_zero_is_repeated_until_the_odometry_shows_standstill(graph, make):
+    arrived = graph.collect(Twist, '/cmd_vel')
+    odometry = graph.node.create_publisher(Odometry, '/odom', 10)
+    rolling = Odometry()
+    rolling.twist.twist.linear.x = 0.4
+    state = {'message': rolling}
+    graph.node.create_timer(0.02, lambda: odometry.publish(state['message']))
+    operator = Operator(make(confirm=StopConfirm('/odom')))
+    operator.drive(linear_x=0.8)
+    graph.spin_until(lambda: 0.8 in speeds(arrived), 'moving')
+    operator.release()
+    released = time.monotonic()
+    graph.spin_for(0.8)
+    assert arrived[-1].linear.x == 0.0
+    state['message'] = Odometry()
+    graph.spin_for(0.3)
+    count = len(arrived)
+    graph.spin_for(0.3)
+    assert len(arrived) == count, 'the robot stands: nothing more is to be said'
+    zeros = [speed for speed in speeds(arrived) if not speed]
+    assert len(zeros) >= 14  # 0.8 s at 20 Hz at least
+    assert time.monotonic() - released < 5
+
+
+def test_the_end_of_the_bridge_stops_the_robot(graph, make):
+    arrived = graph.collect(Twist, '/cmd_vel')
+    driver = make()
+    operator = Operator(driver)
+    operator.drive(linear_x=0.8)
+    graph.spin_until(lambda: 0.8 in speeds(arrived), 'moving')
+    closing = threading.Thread(target=driver.close)
+    closing.start()
+    graph.spin_until(lambda: arrived[-1].linear.x == 0.0 and not closing.is_alive(), 'stopped')
+    assert [event.name for event in driver.take_events()][-1] == 'teleop.ended'
