@@ -24,12 +24,12 @@ class HttpRoad:
     Takes frames from the outbox, and carries out what the gateway answers; the link's thread.
 
     `wake` is called, from another thread, when an answer came. `tell` hears how the road is:
-    empty while it leads to the gateway, else why not.
+    empty while it leads to the gateway, else why not, and whether the key is the reason.
     """
 
     def __init__(self, gateway_url: str, api_key: str, source_id: str, user_agent: str, *,
                  outbox: Outbox, verdicts: Verdicts, counters: Counters,
-                 wake: Callable[[], None], tell: Callable[[str], None]):
+                 wake: Callable[[], None], tell: Callable[[str, bool], None]):
         self._outbox = outbox
         self._verdicts = verdicts
         self._counters = counters
@@ -38,13 +38,14 @@ class HttpRoad:
         self._outcomes: deque[Outcome] = deque()
         self._backoff = backoff.Backoff()
         self._next_post = 0.0
+        self._on_its_way = False
         self._ingest = HttpIngest(
             gateway_url, api_key, source_id, user_agent, self._outcome_came, counters)
 
     @property
     def busy(self) -> bool:
-        """Whether a frame is on its way."""
-        return self._ingest.busy
+        """Whether a frame is on its way, or its answer not carried out yet."""
+        return self._on_its_way
 
     def deadline(self) -> float | None:
         """Return from when on `send` may do something, None if an answer is awaited first."""
@@ -58,6 +59,7 @@ class HttpRoad:
         if frame is None:
             return
         self._counters.add('frames_sent_http')
+        self._on_its_way = True
         self._ingest.send(frame)
 
     def heed_answers(self, now: float) -> None:
@@ -75,10 +77,11 @@ class HttpRoad:
 
     def _heed(self, outcome: Outcome, now: float) -> None:
         frame = outcome.frame
+        self._on_its_way = False
         if outcome.result is Result.STORED:
             self._backoff.succeeded()
             self._verdicts.stored([frame.key])
-            self._tell('')
+            self._tell('', False)
             return
         if outcome.result is Result.CONTENT_REFUSED:
             self._verdicts.refused([frame.key], 'gateway_refused', outcome.detail)
@@ -93,4 +96,4 @@ class HttpRoad:
             log.error('%s. Check PLEXUS_API_KEY and its scopes; nothing is lost meanwhile',
                       outcome.detail)
         self._next_post = now + delay
-        self._tell(outcome.detail)
+        self._tell(outcome.detail, outcome.result is Result.NOT_AUTHORISED)

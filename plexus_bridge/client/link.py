@@ -9,9 +9,11 @@ goes by HTTP. Nothing here decides what the protocol says: that is `DeviceSessio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import contextlib
 from dataclasses import replace
 import logging
+import math
 import socket
 import threading
 import time
@@ -45,13 +47,18 @@ class Link:
     Runs from `start` to `stop`; everything else happens in its own thread.
 
     `control` says and hears what is not telemetry, `video` holds frames that go when nothing else
-    waits.
+    waits. `device_url` is the address of the device socket where it is not the gateway's; empty,
+    there is none, and telemetry goes by HTTP alone. `on_change` is called, on the link's thread,
+    after the status has changed.
     """
 
     def __init__(self, gateway_url: str, hello: device.Hello, outbox: Outbox,
                  counters: Counters, *, user_agent: str, control: Control | None = None,
-                 video: VideoFrames | None = None):
-        self._url = socket_url(gateway_url)
+                 video: VideoFrames | None = None, device_url: str | None = None):
+        if device_url is None:
+            device_url = gateway_url
+        self._url = socket_url(device_url) if device_url else ''
+        self.on_change: Callable[[LinkStatus], None] = _nobody
         self._session = device.DeviceSession(hello)
         self._outbox = outbox
         self._control = control
@@ -65,7 +72,7 @@ class Link:
         self._socket: DeviceSocket | None = None
         self._socket_backoff = backoff.Backoff()
         self._error_backoff = backoff.Backoff()
-        self._next_connect = 0.0
+        self._next_connect = 0.0 if self._url else math.inf
         self._reconnect = False
         self._status = LinkStatus()
         self._stop_by: float | None = None
@@ -124,12 +131,15 @@ class Link:
 
     def _run(self) -> None:
         while not self._is_finished():
+            before = self._status
             try:
                 self._step()
             except LinkError as error:
                 self._handle(self._session.lost(str(error)))
             except Exception as error:
                 self._survive(error)
+            if self._status != before:
+                self.on_change(self._status)
         self._handle(self._session.close())
         self._drop_socket(flush_s=0.5)
         self._outbox.close_backlog()
@@ -315,7 +325,7 @@ class Link:
 
     def _refuse(self, event: device.Refused) -> None:
         if event.code == 'streaming_requires_plan':
-            self._status = replace(self._status, refused=True)
+            self._status = replace(self._status, refused=True, without_socket=True)
             log.warning('the plan does not include the device socket; telemetry goes by HTTP')
         else:
             self._tell_refused(event.detail)
@@ -351,9 +361,15 @@ class Link:
             log.warning('cannot connect: %s; trying on', detail)
         self._status = replace(self._status, refused=False, detail=detail)
 
-    def _tell_http(self, detail: str) -> None:
+    def _tell_http(self, detail: str, refused: bool) -> None:
         """Take note of how HTTP fares: it counts while the socket is not there."""
         if not self._session.live:
             self._status = replace(
                 self._status, transport=Transport.NONE if detail else Transport.HTTP,
-                detail=detail or self._status.detail)
+                detail=detail or self._status.detail,
+                refused=refused or (self._status.refused and (
+                    bool(detail) or self._status.without_socket)))
+
+
+def _nobody(status: LinkStatus) -> None:
+    """Stand in until somebody wants to know."""

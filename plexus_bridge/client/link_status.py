@@ -18,14 +18,25 @@ class Transport(enum.Enum):
 
 @dataclass(frozen=True)
 class LinkStatus:
-    """What the link knows of itself; `detail` says why there is none."""
+    """
+    What the link knows of itself; `detail` says why there is none.
+
+    `refused`: the gateway says no, to the key, or `without_socket` only to the device socket,
+    which the plan does not include.
+    """
 
     transport: Transport = Transport.NONE
     detail: str = ''
     refused: bool = False
+    without_socket: bool = False
     connections: int = 0
     clock_offset_ms: float | None = None
     clock_error_ms: float | None = None
+
+    @property
+    def key_refused(self) -> bool:
+        """Whether nothing is let in, neither by the socket nor by HTTP."""
+        return self.refused and not self.without_socket
 
     @property
     def correction_ms(self) -> int:

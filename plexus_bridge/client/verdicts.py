@@ -40,6 +40,7 @@ class Verdicts:
     def discarded(self, event: device.FramesDiscarded) -> None:
         """Heed an `error` that names a frame (protocol section 6.6)."""
         reason = f'gateway_{event.code.lower() or "error"}'
+        self._counters.add(f'frames_{reason}', len(event.keys))
         if event.code in _CONTENT_REFUSED:
             self.refused(event.keys, reason, f'{event.code} {event.detail}')
         else:

@@ -46,7 +46,7 @@ class Outbox:
     to the sending one.
 
     A frame that was taken stays in the journal until it is settled. `wake` is called when
-    there is something to take.
+    there is something to take, `on_settled` after frames were settled.
     """
 
     def __init__(self, lanes: Lanes, journal: Journal, counters: Counters):
@@ -57,6 +57,7 @@ class Outbox:
         # Collected, but the disk has refused them so far.
         self._unwritten: deque[Frame] = deque()
         self._unwritten_bytes = 0
+        self._unwritten_points = 0
         self._fresh: dict[Lane, deque[Frame]] = {lane: deque() for lane in Lane}
         self._fresh_bytes = 0
         self._taken: dict[int, Frame] = {}
@@ -78,6 +79,7 @@ class Outbox:
         self._unreadable_until = dict.fromkeys(Lane, 0.0)
         self._told_unreadable = False
         self.wake: Callable[[], None] = _nobody
+        self.on_settled: Callable[[], None] = _nobody
 
     def flush(self) -> None:
         """
@@ -88,6 +90,7 @@ class Outbox:
         for frame in self._lanes.flush(time.time_ns() // 1_000_000):
             self._unwritten.append(frame)
             self._unwritten_bytes += len(frame.points_json)
+            self._unwritten_points += frame.points
         with self._lock:
             self._forgetting, self._settled = self._settled, []
             halves, self._halves = self._halves, []
@@ -103,7 +106,7 @@ class Outbox:
             self._bound_unwritten()
             raise
         self._unwritten.clear()
-        self._unwritten_bytes = 0
+        self._unwritten_bytes = self._unwritten_points = 0
         with self._lock:
             self._settled_keys.difference_update(frame.key for frame in self._forgetting)
             self._forgetting = []
@@ -115,6 +118,7 @@ class Outbox:
         while self._unwritten_bytes > MAX_UNWRITTEN_BYTES:
             frame = self._unwritten.popleft()
             self._unwritten_bytes -= len(frame.points_json)
+            self._unwritten_points -= frame.points
             self._counters.drop('disk_refused', frame.points)
 
     def _offer(self, frames: list[Frame]) -> None:
@@ -210,6 +214,7 @@ class Outbox:
                     points += frame.points
                     self._settled.append(frame)
                     self._settled_keys.add(key)
+        self.on_settled()
         return points
 
     def split(self, key: int) -> bool:
@@ -266,6 +271,12 @@ class Outbox:
             return (not self._taken and not self._halves and not self._postponed
                     and not any(self._fresh.values())
                     and all(self._drained.values()) and not any(self._read.values()))
+
+    def unsettled_points(self) -> int:
+        """Return how many points are neither stored by the gateway nor given up."""
+        with self._lock:
+            settled = sum(frame.points for frame in (*self._settled, *self._forgetting))
+        return max(0, self._journal.points - settled) + self._unwritten_points
 
     def pending(self) -> tuple[int, int]:
         """Return points and bytes that the journal keeps."""
