@@ -39,6 +39,7 @@ class HttpRoad:
         self._backoff = backoff.Backoff()
         self._next_post = 0.0
         self._on_its_way = False
+        self._failing = False
         self._ingest = HttpIngest(
             gateway_url, api_key, source_id, user_agent, self._outcome_came, counters)
 
@@ -46,6 +47,11 @@ class HttpRoad:
     def busy(self) -> bool:
         """Whether a frame is on its way, or its answer not carried out yet."""
         return self._on_its_way
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt failed, so that there is no use in waiting for the next."""
+        return self._failing
 
     def deadline(self) -> float | None:
         """Return from when on `send` may do something, None if an answer is awaited first."""
@@ -81,6 +87,7 @@ class HttpRoad:
         if outcome.result is Result.STORED:
             self._backoff.succeeded()
             self._verdicts.stored([frame.key])
+            self._failing = False
             self._tell('', False)
             return
         if outcome.result is Result.CONTENT_REFUSED:
@@ -96,4 +103,5 @@ class HttpRoad:
             log.error('%s. Check PLEXUS_API_KEY and its scopes; nothing is lost meanwhile',
                       outcome.detail)
         self._next_post = now + delay
+        self._failing = True
         self._tell(outcome.detail, outcome.result is Result.NOT_AUTHORISED)

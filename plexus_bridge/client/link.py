@@ -74,7 +74,7 @@ class Link:
         self._error_backoff = backoff.Backoff()
         self._next_connect = 0.0 if self._url else math.inf
         self._reconnect = False
-        self._status = LinkStatus()
+        self._status = self._told_status = LinkStatus()
         self._stop_by: float | None = None
         self._stopping = threading.Event()
         self._reader, self._waker = socket.socketpair()
@@ -131,18 +131,21 @@ class Link:
 
     def _run(self) -> None:
         while not self._is_finished():
-            before = self._status
             try:
                 self._step()
             except LinkError as error:
                 self._handle(self._session.lost(str(error)))
             except Exception as error:
                 self._survive(error)
-            if self._status != before:
-                self.on_change(self._status)
         self._handle(self._session.close())
         self._drop_socket(flush_s=0.5)
         self._outbox.close_backlog()
+        self._tell_change()
+
+    def _tell_change(self) -> None:
+        if self._status != self._told_status:
+            self._told_status = self._status
+            self.on_change(self._status)
 
     def _survive(self, error: Exception) -> None:
         """Start anew after a bad moment: it must not end the link, nor keep it busy."""
@@ -157,7 +160,7 @@ class Link:
         if self._stop_by is None:
             return False
         return time.monotonic() >= self._stop_by or self._outbox.idle or not (
-            self._session.acks or self._http.busy)
+            self._session.acks or self._http.busy or not self._http.failing)
 
     def _step(self) -> None:
         now = time.monotonic()
@@ -168,6 +171,7 @@ class Link:
         self._send_control(now)
         self._send_frames(now)
         self._send_video()
+        self._tell_change()
         readable, writable = wait(self._socket, self._reader, self._patience(now))
         self._clear_wakes()
         if self._socket and writable:
@@ -178,6 +182,8 @@ class Link:
 
     def _patience(self, now: float) -> float:
         """Return how long there is nothing to do unless something comes."""
+        if self._is_finished():
+            return 0.0
         moments = [now + _LONGEST_WAIT_S]
         if self._socket is None:
             moments.append(self._next_connect)
