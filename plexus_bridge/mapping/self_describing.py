@@ -32,6 +32,7 @@ class MetricArrayMapper:
     """Maps every metric of every message, with the names, units and tags that it brings."""
 
     every = True
+    period_s = math.inf
     settles = False
 
     def __init__(self, rule: MetricRule, message: Message, sinks: Mapping[str, Sink],

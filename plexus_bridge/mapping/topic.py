@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import replace
+import math
 from typing import Protocol
 
 from plexus_bridge.counters import Counters
@@ -41,6 +42,10 @@ class Mapper(Protocol):
     @property
     def every(self) -> bool:
         """Whether each message is wanted, rather than the newest now and then."""
+
+    @property
+    def period_s(self) -> float:
+        """How often the newest is wanted; infinite where each message is."""
 
     @property
     def settles(self) -> bool:
@@ -95,6 +100,7 @@ class TopicMapper:
         self._groups = [_Group(sampling, fields, message, with_stamp, counters)
                         for sampling, fields in groups.items()]
         self.every = any(not group.latest for group in self._groups)
+        self.period_s = min(group.period_s for group in self._groups)
         self.settles = any(group.settles for group in self._groups)
         if len(self._groups) == 1 and self.every:
             # One group and no choice to make: go straight to it.
@@ -130,7 +136,7 @@ class _Group:
                  with_stamp: bool, counters: Counters):
         self.latest = sampling.mode == 'latest'
         self.pending: tuple[bytes, int] | None = None
-        self._period_ms = 1000 / sampling.rate_hz
+        self.period_s = 1 / sampling.rate_hz if self.latest else math.inf
         self._due_ms = 0.0
         self._counters = counters
         self._with_stamp = with_stamp
@@ -169,9 +175,9 @@ class _Group:
     def settle(self, now_ms: int) -> None:
         if self.pending is not None and now_ms >= self._due_ms:
             # From the last moment on, so that the rate holds on average; anew after a pause.
-            self._due_ms += self._period_ms
+            self._due_ms += self.period_s * 1000
             if self._due_ms < now_ms:
-                self._due_ms = now_ms + self._period_ms
+                self._due_ms = now_ms + self.period_s * 1000
             self._map_pending()
         if not self.latest:
             for field in self._fields:

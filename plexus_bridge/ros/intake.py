@@ -4,8 +4,8 @@
 Takes messages from the graph, as bytes, for the rules of a map.
 
 Nothing is called back: rclpy would rebuild its wait set for every message. One thread takes
-whatever waits, some fifty times a second; the middleware stamps each message when it arrives, so
-no time is blurred.
+whatever waits, as often as points are handed on; the middleware stamps each message when it
+arrives, so no time is blurred.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ FULL_DISCOVERY_PERIOD_S = 2.0
 LONELY_AFTER_S = 10.0
 # Room for what arrives between two polls: 1,000 waiting messages at 20 ms are 50 kHz.
 EVERY_DEPTH = 1000
-# A topic on which little comes is looked at less often, down to this; its stamps lose nothing.
+# A topic is looked at when points are handed on, or as soon as so many may be waiting …
+EXPECTED_AT_MOST = EVERY_DEPTH // 10
+# … but within these bounds. What waits longer than it must loses nothing: it has its stamp.
+SHORTEST_POLL_S = 0.02
 LONGEST_POLL_S = 0.1
 # Messages taken from one topic before the others have their turn.
 TAKE_AT_MOST = 500
@@ -117,11 +120,14 @@ class Intake:
     """All rules' topics; everything but the counts is one thread's, the one that polls."""
 
     def __init__(self, node: Node, rules: tuple[MetricRule, ...], lanes: Lanes,
-                 counters: Counters, *, simulated: bool = False):
+                 counters: Counters, *, simulated: bool = False,
+                 period_s: float = LONGEST_POLL_S):
         self._node = node
         self._lanes = lanes
         self._counters = counters
         self._simulated = simulated
+        # How often points are handed on.
+        self._period_s = min(period_s, LONGEST_POLL_S)
         self._group = PolledGroup()
         self._next_discovery = 0.0
         self._lonely_at: float | None = None
@@ -139,8 +145,12 @@ class Intake:
                 self.topics.append(
                     RuleIntake(rule, index, node.resolve_topic_name(rule.topic)))
 
-    def poll(self, now: float) -> None:
-        """Look at the graph if it is time to, then take and map what has arrived."""
+    def poll(self, now: float) -> float:
+        """
+        Look at the graph if it is time to, then take and map what has arrived.
+
+        Returns when to do so again, on the same clock (monotonic seconds).
+        """
         if now >= self._next_discovery:
             self._next_discovery = now + DISCOVERY_PERIOD_S
             self._expand_patterns()
@@ -150,12 +160,16 @@ class Intake:
             self._let_go(now)
             self._warn_of_lonely(now)
         now_ms = int(now * 1000)
+        next_poll = now + self._period_s
         for topic in self.topics:
-            if topic.mapper is not None and now >= topic.poll_at:
-                self._serve(topic, topic.mapper, now, now_ms)
+            if topic.mapper is not None:
+                if now >= topic.poll_at:
+                    self._serve(topic, topic.mapper, now, now_ms)
+                next_poll = min(next_poll, topic.poll_at)
         if self._taken:
             self._counters.add('messages', self._taken)
             self._taken = 0
+        return max(next_poll, now + SHORTEST_POLL_S)
 
     def close(self) -> None:
         """Map what waits and destroy the subscriptions."""
@@ -314,8 +328,13 @@ class Intake:
     def _serve(self, topic: RuleIntake, mapper: Mapper, now: float, now_ms: int) -> None:
         unreadable = topic.unreadable
         taken = 0
+        topic.poll_at = now + min(mapper.period_s, self._period_s)
         if mapper.every or mapper.is_due(now_ms):
+            heard_at = topic.heard_at
             taken = self._take(topic, mapper, now)
+            if taken * 2 > EXPECTED_AT_MOST:
+                topic.poll_at = min(
+                    topic.poll_at, now + (now - heard_at) / taken * EXPECTED_AT_MOST)
         if mapper.settles:
             self._guarded(topic, mapper.settle, now_ms)
         if taken and not topic.readable:
@@ -339,8 +358,6 @@ class Intake:
                 map_message(waiting[0], received_ms)
             except Exception as error:
                 self._note_unreadable(topic, error)
-        # Look again when the next message is due: often where much comes, seldom where little.
-        topic.poll_at = now + min((now - topic.heard_at) / max(taken, 1), LONGEST_POLL_S)
         if taken:
             topic.heard_at = now
             topic.last_received_ms = received_ms

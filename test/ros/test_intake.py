@@ -11,16 +11,20 @@ from typing import Any
 import pytest
 import rclpy
 from rclpy.node import Node
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Imu
 from sensor_msgs.msg import Temperature
 
 from plexus_bridge.config.map import load_map
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.lanes import Lanes
+from plexus_bridge.ros.intake import EXPECTED_AT_MOST
 from plexus_bridge.ros.intake import GONE_S
 from plexus_bridge.ros.intake import Intake
+from plexus_bridge.ros.intake import LONGEST_POLL_S
 from plexus_bridge.ros.intake import RuleIntake
 from plexus_bridge.ros.intake import RuleState
+from plexus_bridge.ros.intake import SHORTEST_POLL_S
 
 
 class Rules:
@@ -158,3 +162,32 @@ def test_a_rule_whose_messages_cannot_be_read_is_not_called_well(rules, graph, s
     it.until(lambda: publisher.publish(b'\0\1\0\0abc') or topic.unreadable > unreadable,
              'another bad message')
     assert topic.state == RuleState.OK  # and the count of those left out says the rest
+
+
+@pytest.mark.parametrize(('sampling', 'period_s'), [
+    ('{mode: every}', LONGEST_POLL_S),
+    ('{mode: window, window_s: 1, stats: [mean]}', LONGEST_POLL_S),
+    ('{mode: latest, rate_hz: 25}', 0.04),
+    ('{mode: latest, rate_hz: 1}', LONGEST_POLL_S),
+    ('{mode: latest, rate_hz: 1000}', SHORTEST_POLL_S),
+])
+def test_a_topic_is_looked_at_no_more_often_than_it_is_of_use(rules, graph, sampling, period_s):
+    it = rules(f'  - topic: /t\n    sampling: {sampling}\n'
+               '    fields: [{path: temperature, metric: t}]\n')
+    it.publish_until_taken(graph.node.create_publisher(Temperature, '/t', 10), Temperature())
+    now = time.monotonic() + 10.0
+    assert it.intake.poll(now) - now == pytest.approx(period_s)
+
+
+def test_where_much_comes_it_is_looked_at_again_before_the_queue_is_full(rules, graph):
+    it = rules('  - topic: /t\n    sampling: {mode: every}\n'
+               '    fields: [{path: temperature, metric: t}]\n')
+    it.publish_until_taken(graph.node.create_publisher(Temperature, '/t', 10), Temperature())
+    topic = it.intake.topics[0]
+    waiting = [(serialize_message(Temperature()), {'received_timestamp': 1})] * 400
+    topic.take_message = lambda *_: waiting.pop() if waiting else None
+    now = time.monotonic()
+    topic.heard_at, topic.poll_at = now - 0.2, now
+    before = topic.messages
+    assert it.intake.poll(now) - now == pytest.approx(0.2 * EXPECTED_AT_MOST / 400)
+    assert topic.messages - before == 400
