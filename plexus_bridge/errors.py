@@ -14,6 +14,8 @@ The exceptions of plexus_bridge.
      |    +-- LocalProtocolError   we did: a bug of ours
      |    +-- RemoteProtocolError  the peer did: counted, the connection is closed
      +-- CommandError        a command is not run; `code` is the protocol's word for why
+     |    +-- CommandCancelled     it was asked to end before it was done
+     +-- CommandDeclarationError   a command cannot be declared so
      +-- JournalError        the disk store cannot be used
      +-- PointError          a value cannot become a point
      +-- BagError            a recording cannot be read
@@ -93,6 +95,17 @@ class CommandError(PlexusError):
     def __init__(self, code: str, text: str):
         super().__init__(text)
         self.code = code
+
+
+class CommandCancelled(CommandError):  # noqa: N818 - a condition, like NotAuthorised
+    """A command ends because it was asked to; what runs a command raises it."""
+
+    def __init__(self, text: str = 'cancelled'):
+        super().__init__('cancelled', text)
+
+
+class CommandDeclarationError(PlexusError, ValueError):
+    """A command cannot be declared as it is (protocol section 8.1); the text says why."""
 
 
 class JournalError(PlexusError):
