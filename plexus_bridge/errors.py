@@ -22,7 +22,8 @@ The exceptions of plexus_bridge.
      +-- StoreError          the gateway's database cannot be used
      +-- ServeError          the gateway cannot start
      +-- WindowError         a request for stored data names a time that cannot be read
-     +-- AccessError         a key does not allow what is asked for: 401 or 403
+     +-- RequestError        a request to the gateway cannot be served as it is: 4xx
+     |    +-- AccessError    its key does not allow what it asks for: 401 or 403
      +-- DemoError           the demo cannot go on
           +-- ChildEndedError     one of its programs ended although it should run
 
@@ -132,12 +133,16 @@ class WindowError(PlexusError):
     """A window or interval cannot be read; the text says what was seen and expected."""
 
 
-class AccessError(PlexusError):
-    """A key is missing or not accepted (`status` 401) or does not allow this (403)."""
+class RequestError(PlexusError):
+    """A request to the gateway is wrong; `status` is that of the answer, 4xx."""
 
     def __init__(self, status: int, text: str):
         super().__init__(text)
         self.status = status
+
+
+class AccessError(RequestError):
+    """A key is missing or not accepted (`status` 401) or does not allow this (403)."""
 
 
 class DemoError(PlexusError):

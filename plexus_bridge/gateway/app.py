@@ -10,18 +10,29 @@ import time
 
 from fastapi import FastAPI
 from fastapi import Request
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.responses import Response
 
+from plexus_bridge.errors import RequestError
+from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway import device_socket
 from plexus_bridge.gateway import ingest
+from plexus_bridge.gateway import source_routes
 from plexus_bridge.gateway.api import data_api
 from plexus_bridge.gateway.cors import INGEST_PATHS
 from plexus_bridge.gateway.cors import OpenToAllOrigins
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.live import sockets as live_sockets
+from plexus_bridge.gateway.runs import run_routes
+from plexus_bridge.gateway.runs import session_routes
+
+# What the app API calls its errors (section 10.7).
+APP_CODES = {401: 'UNAUTHORIZED', 402: 'UPGRADE_REQUIRED', 403: 'FORBIDDEN', 404: 'NOT_FOUND',
+             409: 'CONFLICT', 429: 'RATE_LIMITED', 500: 'INTERNAL_ERROR', 503: 'DATABASE_ERROR'}
 
 
 def create_app(gateway: Gateway) -> FastAPI:
@@ -41,8 +52,12 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.include_router(device_socket.router)
     app.include_router(data_api.router)
     app.include_router(live_sockets.router)
+    app.include_router(source_routes.router)
+    app.include_router(session_routes.router)
+    app.include_router(run_routes.router)
     app.add_api_route('/health', health, methods=['GET'])
-    app.add_exception_handler(HTTPException, _tell)
+    for error in (HTTPException, RequestValidationError, RequestError, StoreError):
+        app.add_exception_handler(error, _tell)
     return app
 
 
@@ -58,7 +73,24 @@ async def health(request: Request) -> Response:
 
 
 async def _tell(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    # The data API says "detail", ingest says "error" (sections 5.4 and 12.1).
-    name = 'error' if request.url.path in INGEST_PATHS else 'detail'
-    return JSONResponse({name: error.detail}, error.status_code, error.headers)
+    """Give an error the body that the route's part of the protocol has."""
+    headers = None
+    path = request.url.path
+    if isinstance(error, HTTPException):
+        status, text, headers = error.status_code, error.detail, error.headers
+    elif isinstance(error, RequestValidationError):
+        if not path.startswith('/api/'):
+            return await request_validation_exception_handler(request, error)
+        first = error.errors()[0]
+        status, text = 400, f'{".".join(map(str, first["loc"]))}: {first["msg"]}'
+    elif isinstance(error, RequestError):
+        status, text = error.status, str(error)
+    else:
+        status, text = 503, f'storage unavailable: {error}'
+    if path in INGEST_PATHS or path.startswith('/api/auth/'):  # sections 5.4 and 2.4
+        body = {'error': text}
+    elif path.startswith('/api/'):  # section 10.7
+        body = {'error': APP_CODES.get(status, 'VALIDATION_ERROR'), 'message': text}
+    else:  # section 12.1
+        body = {'detail': text}
+    return JSONResponse(body, status, headers)

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from dataclasses import field
 import logging
 import sqlite3
 import time
+from typing import Any
 
 from starlette.requests import HTTPConnection
 
@@ -43,15 +45,30 @@ class Gateway:
         self.hub = Hub(self.store.counters)
         self.store.on_stored = self.hub.publish_points
 
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
     def start(self) -> None:
         """Begin to store, and to look for changed keys; called on the running loop."""
         self.store.start()
-        self._watcher = asyncio.create_task(self._watch_keys())
+        self.background(self._watch_keys())
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do some work beside the requests; cancelled at the end, told of if it fails."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error('Work in the background failed', exc_info=task.exception())
 
     async def close(self) -> None:
-        """Store what was handed in and end."""
-        self._watcher.cancel()
-        await asyncio.gather(self._watcher, return_exceptions=True)
+        """End the work in the background, store what was handed in and close."""
+        tasks = tuple(self.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.store.close()
 
     async def renew_keys(self) -> None:

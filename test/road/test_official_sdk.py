@@ -144,3 +144,42 @@ px.close()
 def test_the_sdk_is_a_version_that_acknowledges():
     version = importlib.metadata.version('plexus-python')
     assert tuple(map(int, version.split('.')[:2])) >= (0, 16)
+
+
+RUNS = '''
+import json
+from plexus import Plexus
+
+px = Plexus(source_id='kiln-7')
+limit = {'metric': 'zone1.temp_c', 'operator': '<', 'value': 900, 'label': 'stays cool'}
+with px.run('glaze 4', tags={'build': 'a41f'}, pass_criteria=[limit]) as run:
+    px.send('zone1.temp_c', 812.5)
+    px.send('zone1.temp_c', 813.0)
+    assert px._ws.wait_for_acks(10)
+opened = px.start_run('glaze 5', metadata={'batch': 5}, pass_criteria=[limit])
+px.send('zone1.temp_c', 950)
+assert px._ws.wait_for_acks(10)
+failed = px.end_run(opened)
+try:
+    with px.run('glaze 6') as broken:
+        raise RuntimeError('power cut')
+except RuntimeError:
+    pass
+fleet = px.end_run(px.start_run('all kilns', source_id=None)['id'], status='aborted')
+px.close()
+print(json.dumps({'passed': run['id'], 'failed': failed, 'broken': broken['id'], 'fleet': fleet}))
+'''
+
+
+def test_runs_are_judged_and_aborted_by_an_exception(gateway: tuple[str, str], tmp_path: Path):
+    told = sdk(RUNS, gateway, tmp_path / 'sdk_home')
+    passed = read(gateway, f'/api/runs/{told["passed"]}')['run']
+    assert (passed['status'], passed['source_id'], passed['tags']) == (
+        'completed', 'kiln-7', {'build': 'a41f'})
+    assert (passed['test_result']['passed'], passed['test_result']['points']) == (True, 2)
+    [result] = told['failed']['test_result']['criteria_results']
+    assert (result['label'], result['passed'], result['points'], result['max']) == (
+        'stays cool', False, 1, 950)
+    broken = read(gateway, f'/api/runs/{told["broken"]}')['run']
+    assert (broken['status'], broken['ended_at'] is None) == ('aborted', False)
+    assert (told['fleet']['source_id'], told['fleet']['status']) == (None, 'aborted')

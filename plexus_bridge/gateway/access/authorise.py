@@ -7,19 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import HTTPException
 from fastapi import Request
 from fastapi import Security
 from fastapi.security import APIKeyHeader
 from starlette.requests import HTTPConnection
 
-from plexus_bridge.errors import AccessError
 from plexus_bridge.gateway.access.keys import Key
 from plexus_bridge.gateway.gateway import gateway_of
 
 KEY_HEADER = 'x-api-key'
 
-_API_KEY = APIKeyHeader(name=KEY_HEADER, auto_error=False)
+# For the OpenAPI description; `authorise` reads the header itself.
+API_KEY = APIKeyHeader(name=KEY_HEADER, auto_error=False)
 
 
 def authorise(
@@ -27,20 +26,17 @@ def authorise(
     """
     Return the key of a request, which has the scope and may act for the source.
 
-    HTTPException 401 (missing, unknown, revoked or expired) or 403 (scope, another device); the
+    AccessError 401 (missing, unknown, revoked or expired) or 403 (scope, another device); the
     application gives it the body that the route's part of the protocol has.
     """
-    try:
-        return gateway_of(connection).keys.admit(
-            connection.headers.get(KEY_HEADER), scope, source_id)
-    except AccessError as error:
-        raise HTTPException(error.status, str(error)) from None
+    return gateway_of(connection).keys.admit(
+        connection.headers.get(KEY_HEADER), scope, source_id)
 
 
 def key_with(scope: str | None) -> Callable[[Request, str | None], Key]:
     """Return a FastAPI dependency that gives the request's key, which has the scope."""
 
-    def authorised(request: Request, key: Annotated[str | None, Security(_API_KEY)]) -> Key:
+    def authorised(request: Request, key: Annotated[str | None, Security(API_KEY)]) -> Key:
         return authorise(request, scope)
 
     return authorised

@@ -56,6 +56,11 @@ class Key:
         """Tell whether the key may send as, or command, this source."""
         return self.source_id is None or self.source_id == source_id
 
+    def require(self, source_id: str) -> None:
+        """Raise AccessError 403 unless the key may act for this source."""
+        if not self.may_act_for(source_id):
+            raise AccessError(403, 'API key is limited to another device')
+
     def valid_at(self, now_ms: int) -> bool:
         """Tell whether the key has not expired by then."""
         return self.expires_ms is None or now_ms < self.expires_ms
@@ -102,8 +107,8 @@ class KeyRing:
             raise AccessError(401, 'invalid API key')
         if scope is not None and not found.allows(scope):
             raise AccessError(403, f'API key lacks {scope} scope')
-        if source_id is not None and not found.may_act_for(source_id):
-            raise AccessError(403, 'API key is limited to another device')
+        if source_id is not None:
+            found.require(source_id)
         return found
 
     @contextlib.contextmanager

@@ -69,6 +69,41 @@ CREATE TABLE api_key (
     expires_ms INTEGER,
     revoked_ms INTEGER
 );
+CREATE TABLE source_details (
+    slug TEXT PRIMARY KEY,
+    name TEXT,
+    device_type TEXT,
+    metadata TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+);
+CREATE TABLE install (
+    slug TEXT PRIMARY KEY,
+    install_id TEXT NOT NULL
+);
+CREATE TABLE session (
+    session_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    source_id TEXT NOT NULL,
+    status TEXT NOT NULL,
+    started_ms INTEGER NOT NULL,
+    ended_ms INTEGER
+);
+CREATE TABLE run (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    source_id TEXT,
+    status TEXT NOT NULL,
+    started_ms INTEGER NOT NULL,
+    ended_ms INTEGER,
+    tags TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    pass_criteria TEXT NOT NULL,
+    test_result TEXT,
+    created_by TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+);
+CREATE INDEX run_by_start ON run (started_ms);
 CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), at_ms INTEGER NOT NULL)
 '''
 

@@ -1,0 +1,193 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What requests of the app API bring: a JSON object of bounded size, whose fields are checked.
+
+Every method raises RequestError 400 saying what was seen and expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import datetime
+from datetime import timedelta
+from datetime import timezone
+import re
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from plexus_bridge import encoding
+from plexus_bridge.errors import PointError
+from plexus_bridge.errors import RequestError
+from plexus_bridge.points import check_source_id
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_OBJECT_BYTES = 64 * 1024
+# A body that is refused is read on to here: who is still sending would never see the answer.
+MAX_DISCARDED_BYTES = 20 * MAX_BODY_BYTES
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MILLISECOND = timedelta(milliseconds=1)
+_INSTANT = re.compile(
+    r'([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,]([0-9]{1,9}))?'
+    r'(?:([Zz])|([+-][0-9]{2}):?([0-9]{2}))')
+
+
+class Fields:
+    """The fields of a JSON object; one that is null counts as absent."""
+
+    def __init__(self, body: Mapping[str, Any]):
+        self._body = body
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._body
+
+    def value(self, name: str) -> Any:
+        """Return a field as it came."""
+        return self._body.get(name)
+
+    def text(self, name: str, max_characters: int, default: str | None = None) -> str:
+        """Return a text of 1 to so many characters; without a default it must be there."""
+        value = self._body.get(name)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str) or not 1 <= len(value) <= max_characters:
+            raise RequestError(
+                400, f'{name}: saw {shown(value)}, expected 1 to {max_characters} characters')
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise RequestError(400, f'{name}: has half a surrogate pair in it') from None
+        return value
+
+    def choice(self, name: str, choices: Sequence[str], default: str | None = None) -> str:
+        """Return one of the choices; without a default it must be there."""
+        value = self._body.get(name)
+        if value is None and default is not None:
+            return default
+        if value not in choices:
+            raise RequestError(
+                400, f'{name}: saw {shown(value)}, expected one of {", ".join(choices)}')
+        return str(value)
+
+    def source_id(self, name: str = 'source_id', *, refuse_uuid: bool = False) -> str | None:
+        """Return a slug (section 3), None if there is none."""
+        value = self._body.get(name)
+        try:
+            return None if value is None else check_source_id(value, refuse_uuid=refuse_uuid)
+        except PointError as error:
+            text = str(error) if name == 'source_id' else f'{name}: {error}'
+            raise RequestError(400, text) from None
+
+    def instant(self, name: str) -> int | None:
+        """Return a time, ISO 8601 with offset or Z, as Unix ms; None if there is none."""
+        value = self._body.get(name)
+        if value is None:
+            return None
+        stamp = read_instant(value) if isinstance(value, str) else None
+        if stamp is None:
+            raise RequestError(
+                400, f'{name}: saw {shown(value)}, expected a time with offset or Z, such as '
+                '2026-01-31T12:00:00.000Z')
+        return stamp
+
+    def flag(self, name: str) -> bool:
+        """Return a boolean, false if there is none."""
+        value = self._body.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise RequestError(400, f'{name}: saw {shown(value)}, expected true or false')
+        return value is True
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """Return an object, empty if there is none."""
+        value = self._body.get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise RequestError(400, f'{name}: saw {shown(value)}, expected an object')
+        _check_storable(name, value)
+        return value
+
+    def array(self, name: str, max_items: int) -> list[Any]:
+        """Return an array, empty if there is none."""
+        value = self._body.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or len(value) > max_items:
+            raise RequestError(
+                400, f'{name}: saw {shown(value)}, expected an array of at most {max_items}')
+        return value
+
+
+async def read_fields(request: Request) -> Fields:
+    """Read a request's JSON object; RequestError 400 or, over MAX_BODY_BYTES, 413."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_DISCARDED_BYTES:
+            break
+        if size <= MAX_BODY_BYTES:
+            chunks.append(chunk)
+    if size > MAX_BODY_BYTES:
+        raise RequestError(413, f'body: expected at most {MAX_BODY_BYTES} bytes')
+    try:
+        body = encoding.loads(b''.join(chunks) or b'{}')
+    except ValueError as error:
+        raise RequestError(400, f'invalid JSON: {error}') from None
+    if not isinstance(body, dict):
+        raise RequestError(400, f'body: saw {shown(body)}, expected a JSON object')
+    return Fields(body)
+
+
+def read_instant(text: str) -> int | None:
+    """Return an ISO 8601 time with offset or Z as Unix ms, None if it is none."""
+    found = _INSTANT.fullmatch(text)
+    if found is None:
+        return None
+    day, clock, fraction, _, hours, minutes = found.groups()
+    try:
+        # Written so that the oldest Python in use can read it.
+        moment = datetime.fromisoformat(
+            f'{day}T{clock}{"" if clock.count(":") == 2 else ":00"}'
+            f'.{(fraction or "").ljust(6, "0")[:6]}{hours or "+00"}:{minutes or "00"}')
+        return (moment - _EPOCH) // _MILLISECOND
+    except (ValueError, OverflowError):
+        return None
+
+
+def write_instant(stamp_ms: int | None) -> str | None:
+    """Return Unix ms as ISO 8601 in UTC, with milliseconds and Z."""
+    if stamp_ms is None:
+        return None
+    moment = _EPOCH + stamp_ms * _MILLISECOND
+    return moment.isoformat(timespec='milliseconds').replace('+00:00', 'Z')
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    """Return a JSON answer."""
+    return Response(encoding.dumps(body), status_code=status, media_type='application/json')
+
+
+def shown(value: object) -> str:
+    """Return what a message shows of a value: never much."""
+    if value is None:
+        return 'nothing'
+    if isinstance(value, str):
+        return repr(value[:40])
+    if isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**64):
+        return repr(value)
+    return f'{type(value).__name__}' + (f' of {len(value)}' if isinstance(value, list) else '')
+
+
+def _check_storable(name: str, value: object) -> None:
+    try:
+        size = len(encoding.dumps(value))
+    except (ValueError, TypeError) as error:  # half a surrogate pair
+        raise RequestError(400, f'{name}: cannot be kept: {error}') from None
+    if size > MAX_OBJECT_BYTES:
+        raise RequestError(
+            400, f'{name}: saw {size} bytes of JSON, expected at most {MAX_OBJECT_BYTES}')
