@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 import pytest
 
-from plexus_bridge.commands import dispatcher as module
+from plexus_bridge.commands import runs
 from plexus_bridge.commands.declarations import declare
 from plexus_bridge.commands.dispatcher import Dispatcher
 from plexus_bridge.commands.memory import INTERRUPTED
@@ -128,7 +128,7 @@ def test_a_command_in_progress_is_busy_unless_it_accepts_more(gateway, target):
 
 
 def test_so_many_runs_at_once_are_busy_whatever_the_command(gateway, monkeypatch):
-    monkeypatch.setattr(module, 'MAX_ACTIVE', 3)
+    monkeypatch.setattr(runs, 'MAX_ACTIVE', 3)
     answers = [states(gateway.run(f'p{i}', 'ping_all')) for i in range(4)]
     assert answers == [['acknowledged']] * 3 + [['busy']]
 
