@@ -19,7 +19,9 @@ from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.access.keys import read_entries
 from plexus_bridge.gateway.devices import Devices
 from plexus_bridge.gateway.live.hub import Hub
+from plexus_bridge.gateway.storage.retention import Retention
 from plexus_bridge.gateway.storage.store import Store
+from plexus_bridge.gateway.storage.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +34,12 @@ class Gateway:
     """
     The store, the keys, the devices that are connected and the viewers that look at them.
 
-    `started` is monotonic seconds.
+    `kept` says how much stays stored, `started` is monotonic seconds.
     """
 
     store: Store
     keys: KeyRing
+    kept: Retention = field(default_factory=Retention)
     devices: Devices = field(default_factory=Devices)
     started: float = field(default_factory=time.monotonic)
     hub: Hub = field(init=False)
@@ -48,9 +51,10 @@ class Gateway:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def start(self) -> None:
-        """Begin to store, and to look for changed keys; called on the running loop."""
+        """Begin to store, to keep order, to look for changed keys; called on the running loop."""
         self.store.start()
         self.background(self._watch_keys())
+        self.background(Upkeep(self.store, self.kept, wall_ms).run())
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
         """Do some work beside the requests; cancelled at the end, told of if it fails."""

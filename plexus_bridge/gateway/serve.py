@@ -24,6 +24,7 @@ from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway.access.first_key import ensure_first_key
 from plexus_bridge.gateway.access.first_key import FirstKey
 from plexus_bridge.gateway.access.keys import KeyRing
+from plexus_bridge.gateway.storage.retention import Retention
 from plexus_bridge.gateway.storage.schema import open_writer
 from plexus_bridge.gateway.storage.store import Store
 
@@ -33,6 +34,7 @@ DATABASE_NAME = 'gateway.db'
 KEY_NAME = 'key'
 LOCK_NAME = 'gateway.lock'
 BACKLOG = 1024
+DAY_MS = 86_400_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data', type=Path, metavar='DIR',
         help='folder of database and key (default: gateway/ in PLEXUS_HOME or ~/.plexus)')
+    parser.add_argument(
+        '--keep-days', type=_above_zero, metavar='DAYS',
+        help='delete what is older, by its own stamps, recordings too (default: keep everything)')
+    parser.add_argument(
+        '--max-gb', type=_above_zero, metavar='GB',
+        help='delete the oldest when the database grows larger (default: keep everything)')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,11 +61,14 @@ def run(args: argparse.Namespace) -> int:
     from plexus_bridge.gateway.server import serve
 
     folder: Path = args.data or default_folder()
+    kept = Retention(
+        None if args.keep_days is None else round(args.keep_days * DAY_MS),
+        None if args.max_gb is None else round(args.max_gb * 1e9))
     try:
         with locked_folder(folder), bound_socket(args.host, args.port) as listener:
             first_key, keys, store = open_folder(folder)
             warn_if_exposed(listener)
-            serve(store, keys, listener, lambda: announce(listener, folder, first_key))
+            serve(store, keys, kept, listener, lambda: announce(listener, folder, first_key))
     except (ServeError, StoreError) as error:
         print(f'plexus-bridge gateway: {error}', file=sys.stderr)
         return 1
@@ -178,6 +189,16 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f'saw {text!r}, expected a number from 0 to 65535')
     return int(text)
+
+
+def _above_zero(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError(f'saw {text!r}, expected a number above 0')
+    return number
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ import uvicorn
 from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.app import create_app
 from plexus_bridge.gateway.gateway import Gateway
+from plexus_bridge.gateway.storage.retention import Retention
 from plexus_bridge.gateway.storage.store import Store
 from plexus_bridge.gateway.web_socket import DeviceWebSocketProtocol
 from plexus_bridge.points import MAX_MESSAGE_BYTES
@@ -26,10 +27,10 @@ PING_INTERVAL_S = 30.0
 
 
 def serve(
-        store: Store, keys: KeyRing, listener: socket.socket,
+        store: Store, keys: KeyRing, kept: Retention, listener: socket.socket,
         on_ready: Callable[[], None]) -> None:
     """Serve on a bound socket until SIGINT or SIGTERM; closes the store."""
-    gateway = Gateway(store, keys)
+    gateway = Gateway(store, keys, kept)
     GatewayServer(server_config(gateway), gateway, on_ready).run(sockets=[listener])
 
 

@@ -61,7 +61,18 @@ class TestStart:
     def test_options(self):
         parser = argparse.ArgumentParser()
         serve.add_arguments(parser)
-        assert vars(parser.parse_args([])) == {'host': '127.0.0.1', 'port': 8787, 'data': None}
+        assert vars(parser.parse_args([])) == {
+            'host': '127.0.0.1', 'port': 8787, 'data': None, 'keep_days': None, 'max_gb': None}
+
+    @pytest.mark.parametrize('option', ['--keep-days', '--max-gb'])
+    @pytest.mark.parametrize('value', ['0', '-1', 'x', 'nan', 'inf', ''])
+    def test_limits_that_are_none(
+            self, option: str, value: str, capsys: pytest.CaptureFixture[str]):
+        parser = argparse.ArgumentParser()
+        serve.add_arguments(parser)
+        with pytest.raises(SystemExit):
+            parser.parse_args([f'{option}={value}'])
+        assert 'expected a number above 0' in capsys.readouterr().err
 
     @pytest.mark.parametrize('port', ['70000', '-1', 'x', '1e3', ''])
     def test_a_port_that_is_none(self, port: str, capsys: pytest.CaptureFixture[str]):

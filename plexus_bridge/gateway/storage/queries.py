@@ -20,6 +20,7 @@ import sqlite3
 from typing import Any
 from typing import NamedTuple
 
+from plexus_bridge.gateway.storage.rollups import buckets
 from plexus_bridge.gateway.storage.windows import Window
 
 MAX_ROWS = 10_000
@@ -115,12 +116,7 @@ def bucketed_samples(
     # A bucket that begins before the window is left out, rather than told by halves.
     start_ms = -(-window.start_ms // bucket_ms) * bucket_ms
     for metric, numbers in _series(connection, slug, 'metric', metrics).items():
-        rows = connection.execute(
-            'SELECT timestamp_ms / :bucket * :bucket, min(value), max(value), avg(value), '
-            'count(*) FROM sample WHERE series IN (SELECT value FROM json_each(:series)) '
-            'AND timestamp_ms >= :start AND timestamp_ms < :end GROUP BY 1 ORDER BY 1 LIMIT :left',
-            {'bucket': bucket_ms, 'series': json.dumps(numbers), 'start': start_ms,
-             'end': window.end_ms, 'left': left}).fetchall()
+        rows = buckets(connection, numbers, start_ms, window.end_ms, bucket_ms, left)
         if rows:
             columns = zip(*rows, strict=True)
             names = ('timestamp_ms', 'min', 'max', 'avg', 'count')

@@ -18,6 +18,7 @@ from pathlib import Path
 import sqlite3
 
 from plexus_bridge.errors import StoreError
+from plexus_bridge.gateway.storage.rollups import TABLES as ROLLUP_TABLES
 
 SCHEMA_VERSION = 1
 # "PLXG", so that file(1) and this program tell the database from other people's.
@@ -163,13 +164,16 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(
             f'{path}: saw version {version} of the database, expected at most {SCHEMA_VERSION}: '
             'a newer plexus_bridge wrote it; start that one, or name another folder with --data')
+    if version == 0:
+        # Only a database without tables takes it: what is deleted can be given back bit by bit.
+        connection.execute('PRAGMA auto_vacuum = INCREMENTAL')
     connection.execute('PRAGMA journal_mode = WAL')
     connection.execute('PRAGMA synchronous = FULL')
     connection.execute(f'PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}')
     connection.execute(f'PRAGMA cache_size = -{WRITER_CACHE_KIB}')
     if version == 0:
         with transaction(connection):
-            for statement in _TABLES.split(';'):
+            for statement in f'{_TABLES};{ROLLUP_TABLES}'.split(';'):
                 connection.execute(statement)
             connection.execute(f'PRAGMA application_id = {APPLICATION_ID}')
             connection.execute(f'PRAGMA user_version = {SCHEMA_VERSION}')

@@ -16,6 +16,7 @@ from typing import ParamSpec
 from typing import TypeVar
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.gateway.storage.rollups import Marks
 from plexus_bridge.gateway.storage.schema import open_reader
 from plexus_bridge.gateway.storage.schema import open_writer
 from plexus_bridge.gateway.storage.writer import Batch
@@ -81,6 +82,11 @@ class Store:
     def failure(self) -> str | None:
         """Why nothing can be stored at present, None when it can."""
         return self._writer.failure
+
+    @property
+    def marks(self) -> Marks:
+        """The marks of stale roll-ups; for functions that `execute` runs."""
+        return self._writer.marks
 
     async def room(self) -> None:
         """Wait until the writer has caught up enough to take more."""

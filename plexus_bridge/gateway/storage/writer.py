@@ -21,6 +21,7 @@ from typing import Any
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import StoreError
+from plexus_bridge.gateway.storage.rollups import Marks
 from plexus_bridge.gateway.storage.schema import transaction
 from plexus_bridge.gateway.storage.series import Rows
 from plexus_bridge.gateway.storage.series import SeriesTable
@@ -86,6 +87,7 @@ class Writer:
         self._counters = counters
         self._settle = settle
         self._series = SeriesTable(connection)
+        self.marks = Marks(connection)
         self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name='gateway-writer', daemon=True)
         self.failure: str | None = None
@@ -142,6 +144,7 @@ class Writer:
                 for batch in group:
                     for slug, points in batch.parts:
                         rows.extend(self._series.rows(slug, points, batch.received_ms))
+                self.marks.mark(rows.samples)
                 before = self._connection.total_changes
                 _insert(self._connection, _INSERT_SAMPLES, rows.samples)
                 _insert(self._connection, _INSERT_EVENTS, rows.events)
@@ -186,6 +189,7 @@ class Writer:
 
     def _fail(self, error: Exception) -> None:
         self._series.forget()
+        self.marks.forget()
         if self.failure is None:
             # Not only SQLite's errors: whatever happens here, the thread must live on.
             logger.error('The database cannot be written: %s; nothing is accepted until it can',
