@@ -42,13 +42,12 @@ class Gateway:
     kept: Retention = field(default_factory=Retention)
     devices: Devices = field(default_factory=Devices)
     started: float = field(default_factory=time.monotonic)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
     hub: Hub = field(init=False)
 
     def __post_init__(self) -> None:
         self.hub = Hub(self.store.counters)
         self.store.on_stored = self.hub.publish_points
-
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def start(self) -> None:
         """Begin to store, to keep order, to look for changed keys; called on the running loop."""
