@@ -134,6 +134,10 @@ class TeleopDriver:
         with self._change:
             return self._teleop.events(time.monotonic())
 
+    def clock_ms(self) -> float:
+        """Return the clock by which orders are judged, in ms."""
+        return round(time.monotonic() * 1000, 3)
+
     @property
     def operator(self) -> str:
         """Who drives, empty if nobody does."""

@@ -37,9 +37,14 @@ class Granted:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The order is being followed; it was at most so old when it came (None: it had no stamp)."""
+    """
+    The order is being followed; it was at most so old when it came (None: it had no stamp).
+
+    `speed_factor` is what the latency leaves of the speed, 0 to 1.
+    """
 
     age_ms: float | None
+    speed_factor: float = 1.0
 
 
 class Why(enum.Enum):

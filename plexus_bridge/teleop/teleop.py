@@ -250,7 +250,7 @@ class Teleop:
                 'steadily')
         lease.heard_at = now
         self._follow(target, age_ms, now)
-        return Accepted(age_ms)
+        return Accepted(age_ms, self._factor)
 
     def _begin(self, operator: str, token: str, now: float) -> None:
         self._lease = _Lease(operator, token, Freshness(now), now)
