@@ -12,6 +12,7 @@ from plexus_bridge.delivery.frames import encode_points
 from plexus_bridge.delivery.frames import Frame
 from plexus_bridge.delivery.frames import Lane
 from plexus_bridge.delivery.frames import make_frames
+from plexus_bridge.delivery.rows import encode_rows
 from plexus_bridge.delivery.rows import Rows
 from plexus_bridge.mapping.sinks import AddRow
 from plexus_bridge.mapping.sinks import MetricName
@@ -40,9 +41,7 @@ class LaneSink:
         """Yield all points as (how many, JSON objects with commas between them)."""
         yield from encode_points(self._points, self._counters)
         self._points.clear()
-        for rows in self._rows:
-            if rows:
-                yield from rows.encode()
+        yield from encode_rows(rows for rows in self._rows if rows)
 
 
 class Lanes:

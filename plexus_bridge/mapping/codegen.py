@@ -1,7 +1,7 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Writes the source of a reader: one Python function from a message's CDR bytes to the wanted values.
+Writes the source of a reader: lines of Python from a message's CDR bytes to the wanted values.
 
 Plain CDR (XCDR1): four bytes of encapsulation, then every number aligned to its own size,
 counted from the end of these four. Whatever lies between two variable-length parts has fixed
@@ -80,12 +80,11 @@ class SourceWriter:
     _reads: list[tuple[int, Primitive, str]] = field(default_factory=list)
     _variables: int = 0
 
-    def write_reader(self, layout: Message, paths: Iterable[Path]) -> list[str]:
-        """Write the reading of all paths; return the variables, one for each path."""
+    def write_reader(self, layout: Message, paths: Iterable[Path]) -> None:
+        """Write the reading of all paths into variables ``v0``, ``v1`` …"""
         wants = [Want(f'v{index}', path.steps) for index, path in enumerate(paths)]
         self._read(layout, wants, to_end=False)
         self._flush()
-        return [want.variable for want in wants]
 
     # -- text
 

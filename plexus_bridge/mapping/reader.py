@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 import struct
 from typing import Any
 
@@ -24,6 +26,20 @@ from plexus_bridge.mapping.paths import resolve
 Reader = Callable[[bytes], tuple[Any, ...]]
 
 
+@dataclass(frozen=True)
+class Ending:
+    """
+    What a generated function does with what it has read.
+
+    In `lines`, ``v0``, ``v1`` … are the values of the paths; `names` are the other objects that
+    they name, `arguments` what the function takes besides the bytes ``b``.
+    """
+
+    lines: Sequence[str]
+    names: Mapping[str, Any]
+    arguments: tuple[str, ...] = ()
+
+
 def compile_reader(message: Message, paths: Sequence[Path]) -> Reader:
     """
     Return a function from serialised bytes to one value for each path.
@@ -33,27 +49,35 @@ def compile_reader(message: Message, paths: Sequence[Path]) -> Reader:
     has no such element. The function raises MappingError for bytes that do not fit the type.
     Paths that do not fit the type raise MappingError here.
     """
+    values = ''.join(f'v{index}, ' for index in range(len(paths)))
+    return compile_function(message, paths, Ending([f'return ({values})'], {}))
+
+
+def compile_function(message: Message, paths: Sequence[Path], ending: Ending
+                     ) -> Callable[..., Any]:
+    """Return a function that reads bytes as `compile_reader` says, then goes on as told."""
     for path in paths:
         _check_readable(resolve(path, message).layout, path)
-    return _compile(message, paths, '<', _BigEndian(message, paths))
+    return _compile(message, paths, ending, '<', _BigEndian(message, paths, ending))
 
 
 class _BigEndian:
-    """The same reader for the other byte order, compiled when first met: it is rare."""
+    """The same function for the other byte order, compiled when first met: it is rare."""
 
-    def __init__(self, message: Message, paths: Sequence[Path]):
+    def __init__(self, message: Message, paths: Sequence[Path], ending: Ending):
         self._message = message
         self._paths = paths
-        self._reader: Reader | None = None
+        self._ending = ending
+        self._function: Callable[..., Any] | None = None
 
-    def __call__(self, data: bytes) -> tuple[Any, ...]:
+    def __call__(self, data: bytes, *arguments: Any) -> Any:
         if data[:2] != b'\0\0':
             raise MappingError(
                 f'{self._message.name}: saw encapsulation {data[:2].hex() or "nothing"}, expected '
                 'plain CDR (0000 or 0001)')
-        if self._reader is None:
-            self._reader = _compile(self._message, self._paths, '>', None)
-        return self._reader(data)
+        if self._function is None:
+            self._function = _compile(self._message, self._paths, self._ending, '>', None)
+        return self._function(data, *arguments)
 
 
 def _check_readable(layout: Layout, path: Path) -> None:
@@ -65,19 +89,19 @@ def _check_readable(layout: Layout, path: Path) -> None:
             f'{", ".join(name for name, _ in layout.fields)}')
 
 
-def _compile(
-        message: Message, paths: Sequence[Path], byte_order: str, other: Reader | None) -> Reader:
+def _compile(message: Message, paths: Sequence[Path], ending: Ending, byte_order: str,
+             other: Callable[..., Any] | None) -> Callable[..., Any]:
     writer = SourceWriter(byte_order)
-    variables = writer.write_reader(message, paths)
-    dispatch = ['        if b[:2] != b"\\0\\1": return other(b)'] if other else []
+    writer.write_reader(message, paths)
+    arguments = ', '.join(('b', *ending.arguments))
     source = '\n'.join([
-        'def read(b):',
+        f'def function({arguments}):',
+        *([f'    if b[:2] != b"\\0\\1": return other({arguments})'] if other else []),
         '    try:',
-        *dispatch,
-        *writer.lines,
-        f'        return ({"".join(name + ", " for name in variables)})',
+        *(writer.lines or ['        pass']),
         '    except unreadable as error:',
         '        raise truncated(b, error) from None',
+        *(f'    {line}' for line in ending.lines),
     ])
 
     def truncated(data: bytes, error: Exception) -> MappingError:
@@ -85,13 +109,13 @@ def _compile(
             f'{message.name}: {len(data)} bytes do not hold what the type says ({error})')
 
     names: dict[str, Any] = {
-        **writer.names, 'text': _text, 'wide_text': _wide_text, 'view': _view,
+        **ending.names, **writer.names, 'text': _text, 'wide_text': _wide_text, 'view': _view,
         'element': _element, 'select': _select, 'behind': _behind, 'other': other,
         'unreadable': (struct.error, IndexError, ValueError, OverflowError),
         'truncated': truncated}
     exec(compile(source, f'<reader of {message.name}>', 'exec'), names)
-    reader: Reader = names['read']
-    return reader
+    function: Callable[..., Any] = names['function']
+    return function
 
 
 def _text(data: bytes, start: int, count: int, _byte_order: str) -> tuple[str, int]:

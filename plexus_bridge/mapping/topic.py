@@ -13,12 +13,10 @@ from typing import Protocol
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.builtin_maps import builtin_fields
-from plexus_bridge.mapping.delivery_code import plain_delivery
+from plexus_bridge.mapping.delivery_code import compile_mapping
+from plexus_bridge.mapping.delivery_code import MapMessage
 from plexus_bridge.mapping.fields import Field
-from plexus_bridge.mapping.fields import PlainNumber
 from plexus_bridge.mapping.layout import Message
-from plexus_bridge.mapping.paths import parse_path
-from plexus_bridge.mapping.reader import compile_reader
 from plexus_bridge.mapping.rules import FieldRule
 from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.mapping.rules import Sampling
@@ -27,7 +25,6 @@ from plexus_bridge.mapping.self_describing import SELF_DESCRIBING
 from plexus_bridge.mapping.sinks import PointSink
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.stamps import has_header
-from plexus_bridge.mapping.stamps import message_stamp
 
 SIMULATED_TAG = {'clock': 'sim'}
 
@@ -54,8 +51,9 @@ class Mapper(Protocol):
     def is_due(self, now_ms: int) -> bool:
         """Tell whether a message would be used now; if not, it need not even be taken."""
 
-    def take(self, data: bytes, received_ms: int) -> None:
-        """Take one message as CDR; MappingError if it cannot be read."""
+    @property
+    def take(self) -> MapMessage:
+        """What takes one message as CDR; it raises MappingError if that cannot be read."""
 
     def settle(self, now_ms: int) -> None:
         """Use what waits for its time; called after each round of taking."""
@@ -102,15 +100,15 @@ class TopicMapper:
         self.every = any(not group.latest for group in self._groups)
         self.period_s = min(group.period_s for group in self._groups)
         self.settles = any(group.settles for group in self._groups)
-        if len(self._groups) == 1 and self.every:
-            # One group and no choice to make: go straight to it.
-            self.take = self._groups[0].map  # type: ignore[method-assign]
+        # Where there is one group and no choice to make, go straight to it.
+        self.take: MapMessage = (
+            self._groups[0].map if len(self._groups) == 1 and self.every else self._take)
 
     def is_due(self, now_ms: int) -> bool:
         """Tell whether a message would be used now."""
         return self.every or any(group.is_due(now_ms) for group in self._groups)
 
-    def take(self, data: bytes, received_ms: int) -> None:
+    def _take(self, data: bytes, received_ms: int) -> None:
         """Take one message; the groups that want only the newest keep it until `settle`."""
         for group in self._groups:
             if group.latest:
@@ -138,39 +136,12 @@ class _Group:
         self.pending: tuple[bytes, int] | None = None
         self.period_s = 1 / sampling.rate_hz if self.latest else math.inf
         self._due_ms = 0.0
-        self._counters = counters
-        self._with_stamp = with_stamp
-        paths = [path for field in fields for path in field.paths]
-        if with_stamp:
-            paths.append(parse_path('header.stamp'))
-        self._read = compile_reader(message, paths)
         self._fields = fields
-        self._deliveries = []
-        plain: dict[Sink, list[tuple[int, PlainNumber]]] = {}
-        place = 0
-        for field in fields:
-            numbers = field.plain_numbers()
-            if numbers:
-                plain.setdefault(field.sink, []).extend(
-                    (place, number) for number in numbers)
-            else:
-                self._deliveries.append((field.deliver, place))
-            place += len(field.paths)
-        self._plain = [plain_delivery(numbers, sink, counters) for sink, numbers in plain.items()]
+        self.map = compile_mapping(message, fields, counters, with_stamp=with_stamp)
         self.settles = self.latest or any(field.settles for field in fields)
 
     def is_due(self, now_ms: int) -> bool:
         return not self.latest or now_ms >= self._due_ms
-
-    def map(self, data: bytes, received_ms: int) -> None:
-        values = self._read(data)
-        stamp = received_ms
-        if self._with_stamp:
-            stamp = message_stamp(values[-1], received_ms, self._counters)
-        for deliver_plain in self._plain:
-            deliver_plain(values, stamp)
-        for deliver, place in self._deliveries:
-            deliver(values, place, stamp)
 
     def settle(self, now_ms: int) -> None:
         if self.pending is not None and now_ms >= self._due_ms:
