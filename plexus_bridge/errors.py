@@ -24,6 +24,7 @@ The exceptions of plexus_bridge.
      +-- WindowError         a request for stored data names a time that cannot be read
      +-- RequestError        a request to the gateway cannot be served as it is: 4xx
      |    +-- AccessError    its key does not allow what it asks for: 401 or 403
+     |    +-- TooOftenError  it was tried too often: 429
      +-- DemoError           the demo cannot go on
           +-- ChildEndedError     one of its programs ended although it should run
 
@@ -143,6 +144,14 @@ class RequestError(PlexusError):
 
 class AccessError(RequestError):
     """A key is missing or not accepted (`status` 401) or does not allow this (403)."""
+
+
+class TooOftenError(RequestError):
+    """Something that can be guessed was tried too often; `retry_after_s` says when it may be."""
+
+    def __init__(self, retry_after_s: int):
+        super().__init__(429, f'too many tries; try again in {retry_after_s} s')
+        self.retry_after_s = retry_after_s
 
 
 class DemoError(PlexusError):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from collections.abc import Mapping
 import contextlib
 import time
 
@@ -18,9 +19,14 @@ from starlette.responses import Response
 
 from plexus_bridge.errors import RequestError
 from plexus_bridge.errors import StoreError
+from plexus_bridge.errors import TooOftenError
 from plexus_bridge.gateway import device_socket
 from plexus_bridge.gateway import ingest
 from plexus_bridge.gateway import source_routes
+from plexus_bridge.gateway.access import auth_routes
+from plexus_bridge.gateway.access import key_routes
+from plexus_bridge.gateway.access import page
+from plexus_bridge.gateway.access import pair_routes
 from plexus_bridge.gateway.api import data_api
 from plexus_bridge.gateway.cors import INGEST_PATHS
 from plexus_bridge.gateway.cors import OpenToAllOrigins
@@ -52,6 +58,10 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.include_router(device_socket.router)
     app.include_router(data_api.router)
     app.include_router(live_sockets.router)
+    app.include_router(auth_routes.router)
+    app.include_router(key_routes.router)
+    app.include_router(page.router)
+    app.include_router(pair_routes.router)
     app.include_router(source_routes.router)
     app.include_router(session_routes.router)
     app.include_router(run_routes.router)
@@ -74,7 +84,7 @@ async def health(request: Request) -> Response:
 
 async def _tell(request: Request, error: Exception) -> Response:
     """Give an error the body that the route's part of the protocol has."""
-    headers = None
+    headers: Mapping[str, str] | None = None
     path = request.url.path
     if isinstance(error, HTTPException):
         status, text, headers = error.status_code, error.detail, error.headers
@@ -85,6 +95,8 @@ async def _tell(request: Request, error: Exception) -> Response:
         status, text = 400, f'{".".join(map(str, first["loc"]))}: {first["msg"]}'
     elif isinstance(error, RequestError):
         status, text = error.status, str(error)
+        if isinstance(error, TooOftenError):
+            headers = {'Retry-After': str(error.retry_after_s)}
     else:
         status, text = 503, f'storage unavailable: {error}'
     if path in INGEST_PATHS or path.startswith('/api/auth/'):  # sections 5.4 and 2.4

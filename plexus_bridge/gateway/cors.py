@@ -19,7 +19,7 @@ from starlette.types import Send
 INGEST_PATHS = ('/ingest', '/api/ingest')
 
 _INGEST_METHODS = 'POST, OPTIONS'
-_OTHER_METHODS = 'GET, POST, PATCH, DELETE, OPTIONS'
+_OTHER_METHODS = 'GET, POST, PUT, PATCH, DELETE, OPTIONS'
 
 
 class OpenToAllOrigins:

@@ -10,10 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-from datetime import datetime
-from datetime import timedelta
-from datetime import timezone
-import re
 from typing import Any
 
 from starlette.requests import Request
@@ -22,18 +18,13 @@ from starlette.responses import Response
 from plexus_bridge import encoding
 from plexus_bridge.errors import PointError
 from plexus_bridge.errors import RequestError
+from plexus_bridge.gateway.instants import read_instant
 from plexus_bridge.points import check_source_id
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_OBJECT_BYTES = 64 * 1024
 # A body that is refused is read on to here: who is still sending would never see the answer.
 MAX_DISCARDED_BYTES = 20 * MAX_BODY_BYTES
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MILLISECOND = timedelta(milliseconds=1)
-_INSTANT = re.compile(
-    r'([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,]([0-9]{1,9}))?'
-    r'(?:([Zz])|([+-][0-9]{2}):?([0-9]{2}))')
 
 
 class Fields:
@@ -101,6 +92,16 @@ class Fields:
             raise RequestError(400, f'{name}: saw {shown(value)}, expected true or false')
         return value is True
 
+    def seconds(self, name: str, maximum: int) -> int | None:
+        """Return a whole number of seconds from 1 on, None if there is none."""
+        value = self._body.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
+            raise RequestError(
+                400, f'{name}: saw {shown(value)}, expected seconds from 1 to {maximum}')
+        return value
+
     def mapping(self, name: str) -> dict[str, Any]:
         """Return an object, empty if there is none."""
         value = self._body.get(name)
@@ -141,30 +142,6 @@ async def read_fields(request: Request) -> Fields:
     if not isinstance(body, dict):
         raise RequestError(400, f'body: saw {shown(body)}, expected a JSON object')
     return Fields(body)
-
-
-def read_instant(text: str) -> int | None:
-    """Return an ISO 8601 time with offset or Z as Unix ms, None if it is none."""
-    found = _INSTANT.fullmatch(text)
-    if found is None:
-        return None
-    day, clock, fraction, _, hours, minutes = found.groups()
-    try:
-        # Written so that the oldest Python in use can read it.
-        moment = datetime.fromisoformat(
-            f'{day}T{clock}{"" if clock.count(":") == 2 else ":00"}'
-            f'.{(fraction or "").ljust(6, "0")[:6]}{hours or "+00"}:{minutes or "00"}')
-        return (moment - _EPOCH) // _MILLISECOND
-    except (ValueError, OverflowError):
-        return None
-
-
-def write_instant(stamp_ms: int | None) -> str | None:
-    """Return Unix ms as ISO 8601 in UTC, with milliseconds and Z."""
-    if stamp_ms is None:
-        return None
-    moment = _EPOCH + stamp_ms * _MILLISECOND
-    return moment.isoformat(timespec='milliseconds').replace('+00:00', 'Z')
 
 
 def answer(body: Any, status: int = 200) -> Response:

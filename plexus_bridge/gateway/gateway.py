@@ -17,6 +17,7 @@ from starlette.requests import HTTPConnection
 
 from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.access.keys import read_entries
+from plexus_bridge.gateway.access.limits import RateLimit
 from plexus_bridge.gateway.devices import Devices
 from plexus_bridge.gateway.live.hub import Hub
 from plexus_bridge.gateway.storage.retention import Retention
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # How long a key that another process made or revoked is not noticed.
 KEY_WATCH_INTERVAL_S = 2.0
+KEY_CHECKS_A_MINUTE = 30  # section 2.4
+WRONG_CODES_A_MINUTE = 10
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Gateway:
     kept: Retention = field(default_factory=Retention)
     devices: Devices = field(default_factory=Devices)
     started: float = field(default_factory=time.monotonic)
+    checks: RateLimit = field(default_factory=lambda: RateLimit(KEY_CHECKS_A_MINUTE))
+    wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(WRONG_CODES_A_MINUTE))
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     hub: Hub = field(init=False)
 

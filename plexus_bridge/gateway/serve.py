@@ -172,11 +172,13 @@ def announce(listener: socket.socket, folder: Path, first_key: FirstKey) -> None
     print(f'Plexus gateway   http://{shown}:{port}')
     print(f'device socket    ws://{shown}:{port}/ws/device')
     print(f'database         {folder / DATABASE_NAME}')
-    if first_key.done in ('created', 'renewed'):
+    if first_key.done in ('created', 'exchanged', 'renewed'):
         print(f'API key          {first_key.key}')
         print(f'                 shown only now; kept in {key_path}')
     else:
         print(f'API key          in {key_path}')
+    if first_key.done == 'exchanged':
+        print('                 (the key that was in the file is revoked: this is a new key)')
     if first_key.done == 'renewed':
         print('                 (the key file was missing: this is a new key; older ones go on '
               'being accepted)')

@@ -15,9 +15,9 @@ from plexus_bridge.gateway.access.authorise import authorise
 from plexus_bridge.gateway.documented import documented
 from plexus_bridge.gateway.fields import answer
 from plexus_bridge.gateway.fields import read_fields
-from plexus_bridge.gateway.fields import write_instant
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.instants import write_instant
 
 MAX_NAME = 200
 

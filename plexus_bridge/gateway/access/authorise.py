@@ -33,6 +33,11 @@ def authorise(
         connection.headers.get(KEY_HEADER), scope, source_id)
 
 
+def address_of(connection: HTTPConnection) -> str:
+    """Return the address that a request comes from, to count tries by."""
+    return connection.client.host if connection.client else ''
+
+
 def key_with(scope: str | None) -> Callable[[Request, str | None], Key]:
     """Return a FastAPI dependency that gives the request's key, which has the scope."""
 

@@ -25,6 +25,7 @@ from plexus_bridge.errors import AccessError
 KEY_PREFIX = 'plx_'
 TOKEN_PREFIX = 'plxd_'
 SHOWN_CHARACTERS = 12
+ORGANISATION = 'local'  # there is one on a machine
 SCOPES = ('write', 'read', '*')
 DEFAULT_SCOPES = frozenset({'write'})  # of a key without any (section 2.3)
 
@@ -163,11 +164,10 @@ def create_key(connection: sqlite3.Connection, wanted: KeyRequest, now_ms: int) 
 
 def register_key(
         connection: sqlite3.Connection, key: str, wanted: KeyRequest, now_ms: int) -> None:
-    """Enter a key that exists already; one that was revoked is accepted again."""
+    """Enter a key that exists already."""
     connection.execute(
         'INSERT INTO api_key (sha256, prefix, name, scopes, receive_commands, source_id, '
-        'expires_ms, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?) '
-        'ON CONFLICT (sha256) DO UPDATE SET revoked_ms = NULL, expires_ms = excluded.expires_ms',
+        'expires_ms, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
         (digest(key), key[:SHOWN_CHARACTERS], wanted.name, ' '.join(sorted(wanted.scopes)),
          wanted.receive_commands, wanted.source_id, wanted.expires_ms, now_ms))
 

@@ -17,13 +17,13 @@ from typing import Any
 from plexus_bridge import encoding
 from plexus_bridge.errors import RequestError
 from plexus_bridge.gateway import sources
-from plexus_bridge.gateway.fields import write_instant
+from plexus_bridge.gateway.access.keys import ORGANISATION
+from plexus_bridge.gateway.instants import write_instant
 from plexus_bridge.gateway.runs.criteria import count_points
 from plexus_bridge.gateway.runs.criteria import Criterion
 from plexus_bridge.gateway.runs.criteria import evaluate
 from plexus_bridge.gateway.runs.criteria import Span
 
-ORGANISATION = 'local'  # there is one on a machine
 STATUSES = ('active', 'completed', 'aborted')
 MAX_LISTED = 100
 

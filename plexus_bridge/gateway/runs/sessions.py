@@ -14,7 +14,7 @@ import sqlite3
 from typing import Any
 
 from plexus_bridge.errors import RequestError
-from plexus_bridge.gateway.fields import write_instant
+from plexus_bridge.gateway.instants import write_instant
 from plexus_bridge.points import trim
 
 STATUSES = ('active', 'completed', 'aborted')

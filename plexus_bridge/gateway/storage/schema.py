@@ -70,6 +70,27 @@ CREATE TABLE api_key (
     expires_ms INTEGER,
     revoked_ms INTEGER
 );
+CREATE TABLE pairing (
+    code TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    receive_commands INTEGER NOT NULL,
+    source_id TEXT,
+    key_expires_ms INTEGER,
+    expires_ms INTEGER NOT NULL,
+    used_ms INTEGER
+);
+CREATE TABLE device_code (
+    sha256 BLOB PRIMARY KEY,
+    user_code TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL,
+    name TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    receive_commands INTEGER NOT NULL,
+    source_id TEXT,
+    key_expires_ms INTEGER,
+    expires_ms INTEGER NOT NULL
+);
 CREATE TABLE source_details (
     slug TEXT PRIMARY KEY,
     name TEXT,
