@@ -74,6 +74,7 @@ class Link:
         self._error_backoff = backoff.Backoff()
         self._next_connect = 0.0 if self._url else math.inf
         self._reconnect = False
+        self._told_down = ''
         self._status = self._told_status = LinkStatus()
         self._stop_by: float | None = None
         self._stopping = threading.Event()
@@ -315,6 +316,7 @@ class Link:
         again = self._status.connections > 0
         if self._control is not None:
             self._control.opened(event.answer, time.monotonic())
+        self._told_down = ''
         self._socket_backoff.succeeded()
         self._error_backoff.succeeded()
         self._status = replace(
@@ -363,7 +365,8 @@ class Link:
             self._write_messages()
 
     def _tell_down(self, detail: str) -> None:
-        if self._status.detail != detail:
+        if self._told_down != detail:
+            self._told_down = detail
             log.warning('cannot connect: %s; trying on', detail)
         self._status = replace(self._status, refused=False, detail=detail)
 

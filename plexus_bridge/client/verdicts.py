@@ -55,7 +55,7 @@ class Verdicts:
                 self._throw_away([key], reason, detail)
 
     def _throw_away(self, keys: Sequence[int], reason: str, detail: str) -> None:
-        self._counters.drop(reason, self._outbox.settle(keys))
+        self._outbox.lose(keys, reason)
         if self._news.is_new(reason):
             log.warning('the gateway refuses points for good: %s; further ones are only counted, '
                         'as %s', detail, reason)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 from typing import Any
+from typing import Literal
 
 from plexus_bridge.config.document import Document
 from plexus_bridge.config.document import load_schema
@@ -42,7 +43,11 @@ class Delivery:
     """How points are kept and sent; see the schema for each."""
 
     flush_ms: int = 100
+    durability: Literal['always', 'outage'] = 'always'
     max_disk_mb: float = 256.0
+    min_free_disk_mb: float = 256.0
+    max_bytes_per_s: float | None = None
+    own_metrics: bool = True
 
 
 @dataclass(frozen=True)

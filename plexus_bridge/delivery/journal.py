@@ -3,39 +3,48 @@
 """
 Frames on disk until they are acknowledged: SQLite in WAL mode, one file for each source.
 
-One thread writes (`Journal`), another reads the backlog (`Backlog`); WAL lets them.
+One thread writes (`Journal`), another reads (`backlog.Backlog`); WAL lets them. A frame's key has
+its lane in the upper bits, so that each lane is read, and makes room, without an index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
-import contextlib
 import fcntl
 import os
 from pathlib import Path
 import sqlite3
 import time
+from typing import NamedTuple
+import zlib
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.delivery import journal_file
 from plexus_bridge.delivery.frames import Frame
 from plexus_bridge.delivery.frames import Lane
+from plexus_bridge.delivery.journal_file import first_key
+from plexus_bridge.delivery.journal_file import lane_of
+from plexus_bridge.delivery.journal_file import number_of
+from plexus_bridge.delivery.losses import Loss
 from plexus_bridge.errors import JournalError
 
-SCHEMA_VERSION = 1
-_SCHEMA = '''
-CREATE TABLE frames (
-  key INTEGER PRIMARY KEY AUTOINCREMENT,
-  lane INTEGER NOT NULL,
-  points INTEGER NOT NULL,
-  made_ms INTEGER NOT NULL,
-  body BLOB NOT NULL
-) STRICT;
-CREATE INDEX frames_by_lane ON frames (lane, key);
-'''
 # A row costs about this much beside its body.
-_ROW_BYTES = 64
+ROW_BYTES = 64
+# With less free disk than the robot is to keep, the journal grows no more; so much it always has.
+SMALLEST_LIMIT_BYTES = 4_000_000
+# After an outage the file is given back if it had grown by this.
+GIVE_BACK_BYTES = 16_000_000
+_FREE_CHECK_S = 1.0
 _EVICTED_AT_ONCE = 256
+
+
+class Kept(NamedTuple):
+    """What is on disk of one lane."""
+
+    frames: int = 0
+    points: int = 0
+    bytes: int = 0
 
 
 class Journal:
@@ -43,13 +52,20 @@ class Journal:
     The writing end; used by one thread.
 
     JournalError if the file belongs to another process, is newer than this program, or cannot be
-    used; a damaged file is set aside (`set_aside` names it) and a new one begun.
+    used. A damaged file is set aside (`set_aside` names it) and a new one begun with what could
+    be read of it; `number_of_files` grows with every such time. At most `max_bytes` are kept, and
+    no more than there are while the disk has less than `min_free_bytes`.
     """
 
-    def __init__(self, path: Path, max_bytes: int, counters: Counters):
+    def __init__(self, path: Path, max_bytes: int, counters: Counters, min_free_bytes: int = 0):
         self.path = path
         self.set_aside: Path | None = None
+        self.number_of_files = 0
         self._max_bytes = max_bytes
+        self._min_free_bytes = min_free_bytes
+        self._kept = dict.fromkeys(Lane, Kept())
+        self._low_disk_limit: int | None = None
+        self._next_check = 0.0
         self._counters = counters
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -57,50 +73,97 @@ class Journal:
         except OSError as error:
             raise JournalError(f'{path}: cannot be made: {error.strerror}') from None
         try:
-            self._database = self._open()
+            self._open()
         except OSError as error:
             os.close(self._lock)
             raise JournalError(f'{path}: cannot be opened: {error.strerror}') from None
         except BaseException:
             os.close(self._lock)
             raise
-        row = self._database.execute(
-            'SELECT COALESCE(SUM(LENGTH(body) + ?), 0), COALESCE(SUM(points), 0) FROM frames',
-            (_ROW_BYTES,)).fetchone()
-        self._bytes: int = row[0]
-        self._points: int = row[1]
+        self._peak_bytes = self.size_bytes
 
     @property
-    def last_key(self) -> int:
-        """The key of the newest frame that was ever written here, 0 if there was none."""
-        row = self._database.execute('SELECT seq FROM sqlite_sequence').fetchone()
-        return int(row[0]) if row else 0
+    def last_number(self) -> int:
+        """The number of the newest frame that is kept, 0 if there is none; see `new_key`."""
+        return max((number_of(row[0]) for lane in Lane for row in self._database.execute(
+            'SELECT MAX(key) FROM frames WHERE key >= ? AND key < ?',
+            (first_key(lane), first_key(lane + 1))) if row[0] is not None), default=0)
+
+    @property
+    def kept(self) -> dict[Lane, Kept]:
+        """How much is kept of each lane."""
+        return dict(self._kept)
 
     @property
     def size_bytes(self) -> int:
         """How much is kept."""
-        return self._bytes
+        return sum(kept.bytes for kept in self._kept.values())
 
     @property
     def points(self) -> int:
         """How many points are kept."""
-        return self._points
+        return sum(kept.points for kept in self._kept.values())
 
-    def write(self, frames: Iterable[Frame], settled: Sequence[Frame]) -> list[Frame]:
-        """
-        Keep new frames and let settled ones go, in one transaction.
+    @property
+    def limit_bytes(self) -> int:
+        """How much may be kept now."""
+        if self._low_disk_limit is None:
+            return self._max_bytes
+        return min(self._max_bytes, self._low_disk_limit)
 
-        Returns the frames with their keys. Raises JournalError if the disk refuses.
+    def write(self, frames: Sequence[Frame], settled: Sequence[int] = (),
+              losses: Sequence[Loss] | None = None) -> list[Frame]:
         """
+        Keep frames, let settled ones go, and note what was lost if that changed; at once or not.
+
+        Returns the frames, without their bodies, that had to make room. JournalError if the disk
+        refuses.
+        """
+        self._check_free_disk()
+        before = dict(self._kept)
         try:
             with self._database:
-                self._forget(settled)
-                kept = [self._insert(frame) for frame in frames]
-                self._evict()
-            return kept
-        except sqlite3.Error as error:
-            self._recount()
+                for key in settled:
+                    self._forget(key)
+                for frame in frames:
+                    self._insert(frame)
+                evicted = [*self._evict()] if self.size_bytes > self.limit_bytes else []
+                if losses is not None:
+                    self._note(losses)
+        except sqlite3.OperationalError as error:
+            self._kept = before
             raise JournalError(f'{self.path}: cannot be written: {error}') from None
+        except sqlite3.DatabaseError as error:
+            self._kept = before
+            self.rebuild()
+            raise JournalError(f'{self.path}: was damaged: {error}') from None
+        self._peak_bytes = max(self._peak_bytes, self.size_bytes)
+        self._give_back()
+        return evicted
+
+    def noted_losses(self) -> list[Loss]:
+        """Return what was lost and not told yet when the last process ended."""
+        return [Loss(*row) for row in self._database.execute(
+            'SELECT reason, points, first_ms, last_ms FROM losses')]
+
+    def oldest_ms(self, lane: Lane) -> int:
+        """Return when the oldest frame of a lane was made, 0 if there is none."""
+        row = self._database.execute(
+            'SELECT made_ms FROM frames WHERE key >= ? AND key < ? ORDER BY key LIMIT 1',
+            (first_key(lane), first_key(lane + 1))).fetchone()
+        return int(row[0]) if row else 0
+
+    def rebuild(self) -> None:
+        """Set the file aside and begin a new one with what can be read of the old."""
+        points = self.points
+        self._database.close()
+        try:
+            self._begin_anew()
+            self._note_damage(max(0, points - self.points))
+        except OSError as error:
+            raise JournalError(f'{self.path}: cannot be replaced: {error.strerror}') from None
+        except sqlite3.Error as error:
+            raise JournalError(f'{self.path}: cannot be replaced: {error}') from None
 
     def close(self) -> None:
         """Write out and let go of the file; doing so twice is harmless."""
@@ -109,131 +172,113 @@ class Journal:
             os.close(self._lock)
             self._lock = -1
 
-    def _insert(self, frame: Frame) -> Frame:
-        cursor = self._database.execute(
-            'INSERT INTO frames (lane, points, made_ms, body) VALUES (?, ?, ?, ?)',
-            (int(frame.lane), frame.points, frame.made_ms, frame.points_json))
-        self._bytes += len(frame.points_json) + _ROW_BYTES
-        self._points += frame.points
-        return frame._replace(key=cursor.lastrowid or 0)
+    def _insert(self, frame: Frame) -> None:
+        body = frame.points_json
+        if self._database.execute(
+                'INSERT OR IGNORE INTO frames VALUES (?, ?, ?, ?, ?)',
+                (frame.key, frame.points, frame.made_ms, zlib.crc32(body), body)).rowcount:
+            self._count(frame.lane, 1, frame.points, len(body))
 
-    def _forget(self, frames: Sequence[Frame]) -> None:
-        for frame in frames:
-            # A frame that made room for others is gone already, so what goes is counted.
-            if self._database.execute(
-                    'DELETE FROM frames WHERE key = ?', (frame.key,)).rowcount:
-                self._bytes -= len(frame.points_json) + _ROW_BYTES
-                self._points -= frame.points
+    def _forget(self, key: int) -> None:
+        # A frame that made room for others is gone already, so what goes is counted.
+        for points, size in self._database.execute(
+                'DELETE FROM frames WHERE key = ? RETURNING points, LENGTH(body)',
+                (key,)).fetchall():
+            self._count(lane_of(key), -1, -points, -size)
 
-    def _evict(self) -> None:
+    def _count(self, lane: Lane, frames: int, points: int, size: int) -> None:
+        kept = self._kept[lane]
+        self._kept[lane] = Kept(kept.frames + frames, kept.points + points,
+                                kept.bytes + size + frames * ROW_BYTES)
+
+    def _note(self, losses: Sequence[Loss]) -> None:
+        self._database.execute('DELETE FROM losses')
+        self._database.executemany('INSERT INTO losses VALUES (?, ?, ?, ?)', losses)
+
+    def _note_damage(self, points: int) -> None:
+        """Note a loss by damage; 0 points: nobody knows how many."""
+        now_ms = time.time_ns() // 1_000_000
+        if points:
+            self._counters.drop('journal_damaged', points)
+        with self._database:
+            self._note([Loss('journal_damaged', points, now_ms, now_ms)])
+
+    # -- room
+
+    def _check_free_disk(self) -> None:
+        now = time.monotonic()
+        if not self._min_free_bytes or now < self._next_check:
+            return
+        self._next_check = now + _FREE_CHECK_S
+        disk = os.statvfs(self.path.parent)
+        if disk.f_bavail * disk.f_frsize >= self._min_free_bytes:
+            self._low_disk_limit = None
+        elif self._low_disk_limit is None:
+            self._low_disk_limit = max(self.size_bytes, SMALLEST_LIMIT_BYTES)
+
+    def _evict(self) -> Iterator[Frame]:
         """Make room: the oldest bulk first, then the oldest of all."""
-        for condition in ('lane = ?', 'lane != ?'):
-            while self._bytes > self._max_bytes and self._evict_some(condition):
-                pass
+        for lanes in ((Lane.BULK,), (Lane.URGENT, Lane.STATE)):
+            while self.size_bytes > self.limit_bytes:
+                oldest = self._oldest(lanes)
+                if not oldest:
+                    break
+                for size, frame in oldest:
+                    if self.size_bytes <= self.limit_bytes:
+                        break
+                    self._database.execute('DELETE FROM frames WHERE key = ?', (frame.key,))
+                    self._count(frame.lane, -1, -frame.points, -size)
+                    yield frame
 
-    def _evict_some(self, condition: str) -> bool:
-        """Let the oldest go of those that fit, found by an index; False if there are none."""
-        rows = self._database.execute(
-            f'SELECT key, LENGTH(body), points FROM frames WHERE {condition} '
-            'ORDER BY key LIMIT ?', (int(Lane.BULK), _EVICTED_AT_ONCE)).fetchall()
-        last_key = 0
-        for key, size, points in rows:
-            if self._bytes <= self._max_bytes:
-                break
-            last_key = key
-            self._bytes -= size + _ROW_BYTES
-            self._points -= points
-            self._counters.drop('journal_full', points)
-        self._database.execute(
-            f'DELETE FROM frames WHERE {condition} AND key <= ?', (int(Lane.BULK), last_key))
-        return bool(rows)
+    def _oldest(self, lanes: Sequence[Lane]) -> list[tuple[int, Frame]]:
+        rows = [
+            row for lane in lanes for row in self._database.execute(
+                'SELECT key, points, made_ms, LENGTH(body) FROM frames '
+                'WHERE key >= ? AND key < ? ORDER BY key LIMIT ?',
+                (first_key(lane), first_key(lane + 1), _EVICTED_AT_ONCE))]
+        rows.sort(key=lambda row: number_of(row[0]))
+        return [(size, Frame(key, lane_of(key), points, made_ms, b''))
+                for key, points, made_ms, size in rows[:_EVICTED_AT_ONCE]]
+
+    def _give_back(self) -> None:
+        """Give the disk back what an outage took of it, once that is delivered."""
+        if self._peak_bytes < GIVE_BACK_BYTES or self.size_bytes > SMALLEST_LIMIT_BYTES // 4:
+            return
+        self._peak_bytes = self.size_bytes
+        try:
+            self._database.execute('VACUUM')
+            self._database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+        except sqlite3.OperationalError:
+            self._counters.add('journal_not_shrunk')  # it does no harm as it is
+
+    # -- the file
+
+    def _open(self) -> None:
+        try:
+            self._database = journal_file.open_file(self.path)
+        except sqlite3.OperationalError as error:
+            raise JournalError(f'{self.path}: cannot be opened: {error}') from None
+        except sqlite3.DatabaseError:
+            self._begin_anew()
+            self._note_damage(0)
+        else:
+            self._recount()
+
+    def _begin_anew(self) -> None:
+        self.number_of_files += 1
+        self.set_aside = journal_file.set_aside(self.path)
+        self._database = journal_file.open_file(self.path)
+        self._recount()
+        with self._database:
+            for frame in journal_file.readable_frames(self.set_aside):
+                self._insert(frame)
+        self._counters.add('points_salvaged', self.points)
 
     def _recount(self) -> None:
-        try:
-            self._bytes, self._points = self._database.execute(
-                'SELECT COALESCE(SUM(LENGTH(body) + ?), 0), COALESCE(SUM(points), 0) FROM frames',
-                (_ROW_BYTES,)).fetchone()
-        except sqlite3.Error:
-            return  # the next write tells
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            return self._open_file()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise JournalError(f'{self.path}: cannot be opened: {error}') from None
-            self.set_aside = self.path.with_name(
-                f'{self.path.name}.damaged-{time.strftime("%Y%m%dT%H%M%S")}')
-            os.replace(self.path, self.set_aside)
-            for suffix in ('-wal', '-shm'):
-                Path(f'{self.path}{suffix}').unlink(missing_ok=True)
-        return self._open_file()
-
-    def _open_file(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, check_same_thread=False, timeout=5)
-        try:
-            os.chmod(self.path, 0o600)
-            database.execute('PRAGMA journal_mode = WAL')
-            # In WAL mode NORMAL survives every end of the process; only a power cut can take
-            # the last transactions, and never damages the file.
-            database.execute('PRAGMA synchronous = NORMAL')
-            version = database.execute('PRAGMA user_version').fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise JournalError(
-                    f'{self.path}: saw schema version {version}, expected at most '
-                    f'{SCHEMA_VERSION}; it was written by a newer plexus_bridge')
-            if version == 0:
-                database.executescript(f'{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};')
-            database.execute('SELECT COUNT(*) FROM frames')
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-
-class Backlog:
-    """The reading end, for the thread that sends; opened when first used."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        self._database: sqlite3.Connection | None = None
-
-    def read(self, lane: Lane, after: int, before: int, max_bytes: int) -> list[Frame]:
-        """
-        Return the oldest frames of a lane with after < key < before, at least one if any.
-
-        JournalError says that the next one cannot be read.
-        """
-        frames: list[Frame] = []
-        size = 0
-        try:
-            with contextlib.closing(self._select(lane, after, before)) as rows:
-                for key, row_lane, points, made_ms, body in rows:
-                    size += len(body)
-                    frames.append(Frame(key, Lane(row_lane), points, made_ms, body))
-                    if size >= max_bytes:
-                        break
-        except (sqlite3.Error, TypeError, ValueError) as error:
-            # What comes before the damage can be had; the next call meets the damage itself.
-            if not frames:
-                self.close()
-                raise JournalError(
-                    f'{self._path}: frames cannot be read back: {error}') from None
-        return frames
-
-    def _select(self, lane: Lane, after: int, before: int) -> sqlite3.Cursor:
-        if self._database is None:
-            self._database = sqlite3.connect(
-                f'{self._path.absolute().as_uri()}?mode=ro', uri=True, timeout=5)
-        return self._database.execute(
-            'SELECT key, lane, points, made_ms, body FROM frames '
-            'WHERE lane = ? AND key > ? AND key < ? ORDER BY key', (int(lane), after, before))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        self._kept = {lane: Kept(*self._database.execute(
+            'SELECT COUNT(*), COALESCE(SUM(points), 0), COALESCE(SUM(LENGTH(body) + ?), 0) '
+            'FROM frames WHERE key >= ? AND key < ?',
+            (ROW_BYTES, first_key(lane), first_key(lane + 1))).fetchone()) for lane in Lane}
 
 
 def _lock(path: Path) -> int:

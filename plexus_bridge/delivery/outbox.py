@@ -10,10 +10,10 @@ outage's backlog drains.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
-import logging
+from collections.abc import Sequence
+import enum
 import threading
 import time
 
@@ -21,271 +21,340 @@ from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.frames import Frame
 from plexus_bridge.delivery.frames import halves_of
 from plexus_bridge.delivery.frames import Lane
-from plexus_bridge.delivery.frames import MAX_FRAME_BYTES
-from plexus_bridge.delivery.journal import Backlog
 from plexus_bridge.delivery.journal import Journal
+from plexus_bridge.delivery.journal_file import key_of
+from plexus_bridge.delivery.lane_state import LaneState
+from plexus_bridge.delivery.lane_state import LaneTotals
 from plexus_bridge.delivery.lanes import Lanes
+from plexus_bridge.delivery.losses import Loss
+from plexus_bridge.delivery.losses import Losses
+from plexus_bridge.delivery.queues import MAX_FRESH_BYTES
+from plexus_bridge.delivery.queues import Queues
+from plexus_bridge.delivery.queues import Turn
 from plexus_bridge.errors import JournalError
 
-MAX_FRESH_BYTES = 4_000_000
+# So much that the disk refuses is kept in memory, and sent from there.
 MAX_UNWRITTEN_BYTES = 16_000_000
-BACKLOG_READ_BYTES = 1_000_000
-# So many frames may be passed over for others; if more fail, it is not the frames' fault.
-MAX_POSTPONED_FRAMES = 16
 # Halves of refused frames in memory; they pile up only while the disk refuses, too.
 MAX_UNWRITTEN_HALVES = 64
-# A backlog that could not be read is tried again after this.
-UNREADABLE_S = 60.0
+# With `durability: outage`, what is not delivered within this is written.
+OUTAGE_AFTER_S = 1.0
+_OLDEST_S = 1.0
 
-log = logging.getLogger(__name__)
+
+class Durability(enum.Enum):
+    """What is written to disk: every frame before it is sent, or what is not delivered soon."""
+
+    ALWAYS = 'always'
+    OUTAGE = 'outage'
 
 
 class Outbox:
     """
-    `flush` belongs to the making thread; `take`, `settle`, `split`, `postpone` and `give_back`
-    to the sending one.
+    `flush` belongs to the making thread; `take`, `settle`, `lose`, `split`, `postpone` and
+    `give_back` to the sending one; the rest may be read by any.
 
-    A frame that was taken stays in the journal until it is settled. `wake` is called when
-    there is something to take, `on_settled` after frames were settled.
+    A frame that was taken is kept until it is settled. `wake` is called when there is something
+    to take, `on_settled` after frames were settled or lost; `now_ms` says what is stamped on
+    frames and events (Unix ms).
     """
 
-    def __init__(self, lanes: Lanes, journal: Journal, counters: Counters):
+    def __init__(self, lanes: Lanes, journal: Journal, counters: Counters,
+                 durability: Durability = Durability.ALWAYS):
         self._lanes = lanes
         self._journal = journal
         self._counters = counters
+        self._durability = durability
         self._lock = threading.Lock()
-        # Collected, but the disk has refused them so far.
-        self._unwritten: deque[Frame] = deque()
-        self._unwritten_bytes = 0
-        self._unwritten_points = 0
-        self._fresh: dict[Lane, deque[Frame]] = {lane: deque() for lane in Lane}
-        self._fresh_bytes = 0
-        self._taken: dict[int, Frame] = {}
-        # Settled frames that the journal still has: `_forgetting` while it is being told.
-        self._settled: list[Frame] = []
-        self._forgetting: list[Frame] = []
-        self._settled_keys: set[int] = set()
+        self._number = journal.last_number
+        self._files = journal.number_of_files
+        # Frames that are in memory only and ought to be on disk, with when they came.
+        self._unkept: dict[int, tuple[Frame, float]] = {}
+        # Keys that the journal is being given now, and those that it was to give up for others.
+        self._writing: frozenset[int] = frozenset()
+        self._memory_only: set[int] = set()
+        # Settled keys that the journal still has.
+        self._settled: list[int] = []
         # What replaces frames in _settled: written by the very transaction that forgets those.
         self._halves: list[Frame] = []
-        # Taken in vain, and behind all others now.
-        self._postponed: dict[int, Frame] = {}
-        # Every unsettled frame from this key on is in _fresh or _taken; older ones may be
-        # on disk only, and are read from there, up to `_read_to` so far.
-        self._fresh_from = journal.last_key + 1
-        self._backlog = Backlog(journal.path)
-        self._read: dict[Lane, deque[Frame]] = {lane: deque() for lane in Lane}
-        self._read_to = dict.fromkeys(Lane, 0)
-        self._drained = dict.fromkeys(Lane, False)
-        self._unreadable_until = dict.fromkeys(Lane, 0.0)
-        self._told_unreadable = False
+        self._queues = Queues(journal.path, counters)
+        self._losses = Losses(journal.noted_losses(), time.monotonic())
+        self._unsettled_points = journal.points
+        self._totals = {lane: LaneTotals() for lane in Lane}
+        self._oldest = dict.fromkeys(Lane, 0)
+        self._next_oldest = 0.0
         self.wake: Callable[[], None] = _nobody
         self.on_settled: Callable[[], None] = _nobody
+        self.now_ms: Callable[[], int] = _wall_ms
 
-    def flush(self) -> None:
+    def flush(self, *, everything: bool = False) -> None:
         """
         Write what was collected to the journal, then offer it to the sending thread.
 
-        JournalError says that the disk refuses; what was collected is tried again next time.
+        With `everything` also what is written only when it is not delivered soon. JournalError
+        says that the disk refuses: it is tried again next time, and sent meanwhile.
         """
-        for frame in self._lanes.flush(time.time_ns() // 1_000_000):
-            self._unwritten.append(frame)
-            self._unwritten_bytes += len(frame.points_json)
-            self._unwritten_points += frame.points
+        now = time.monotonic()
+        new = self._collect(now)
         with self._lock:
-            self._forgetting, self._settled = self._settled, []
-            halves, self._halves = self._halves, []
-        if not self._unwritten and not self._forgetting:
-            return
+            forgetting, self._settled = self._settled, []
+            writing = self._to_write(now, everything)
+            self._writing = frozenset(frame.key for frame in writing)
+            losses = self._losses.changes()
         try:
-            kept = self._journal.write([*halves, *self._unwritten], self._forgetting)
+            if self._queues.file_damaged:
+                self._journal.rebuild()
+                with self._lock:
+                    self._heed_new_file(now)
+            if writing or forgetting or losses is not None:
+                evicted = self._journal.write(writing, forgetting, losses)
+                with self._lock:
+                    self._was_written(writing, forgetting, evicted, now)
         except JournalError:
             with self._lock:
-                self._settled += self._forgetting
-                self._forgetting = []
-                self._halves += halves
-            self._bound_unwritten()
+                self._was_refused(forgetting, now)
             raise
-        self._unwritten.clear()
-        self._unwritten_bytes = self._unwritten_points = 0
+        finally:
+            with self._lock:
+                self._writing = frozenset()
+                self._offer(new, now)
+                self._look_for_oldest(now)
+            if new:
+                self.wake()
+
+    def _collect(self, now: float) -> list[Frame]:
+        """Make frames of what waits in the lanes; they belong to memory for now."""
+        made_ms = self.now_ms()
         with self._lock:
-            self._settled_keys.difference_update(frame.key for frame in self._forgetting)
-            self._forgetting = []
-            self._offer(kept)
-        if kept:
-            self.wake()
+            ended = self._losses.take_ended(now)
+        for loss in ended:
+            self._lanes.sinks['urgent'].add(loss.point(made_ms))
+        collected = self._lanes.flush(made_ms)
+        with self._lock:
+            for frame in collected:
+                self._totals[frame.lane].points_accepted += frame.points
+                self._unsettled_points += frame.points
+            new = [self._numbered(frame) for frame in (*self._halves, *collected)]
+            self._halves = []
+            for frame in new:
+                self._queues.known.add(frame.key)
+                self._unkept[frame.key] = frame, now
+            if self._durability is Durability.OUTAGE:
+                self._offer(new, now)
+                if new:
+                    self.wake()
+                return []
+        return new
 
-    def _bound_unwritten(self) -> None:
-        while self._unwritten_bytes > MAX_UNWRITTEN_BYTES:
-            frame = self._unwritten.popleft()
-            self._unwritten_bytes -= len(frame.points_json)
-            self._unwritten_points -= frame.points
-            self._counters.drop('disk_refused', frame.points)
+    def _numbered(self, frame: Frame) -> Frame:
+        self._number += 1
+        return frame._replace(key=key_of(frame.lane, self._number))
 
-    def _offer(self, frames: list[Frame]) -> None:
-        for frame in frames:
-            self._fresh[frame.lane].append(frame)
-            self._fresh_bytes += len(frame.points_json)
-        if not frames or self._fresh_bytes <= MAX_FRESH_BYTES:
+    def _to_write(self, now: float, everything: bool) -> list[Frame]:
+        if (everything or self._durability is Durability.ALWAYS
+                or self._queues.fresh_bytes > MAX_FRESH_BYTES // 2):
+            return [frame for frame, _ in self._unkept.values()]
+        return [frame for frame, came in self._unkept.values() if now - came >= OUTAGE_AFTER_S]
+
+    def _was_written(self, writing: Sequence[Frame], forgetting: Sequence[int],
+                     evicted: Sequence[Frame], now: float) -> None:
+        for frame in writing:
+            self._unkept.pop(frame.key, None)
+        self._queues.known.difference_update(forgetting)
+        for frame in evicted:
+            # What is in memory is not lost: it can still be sent.
+            if frame.key in self._queues.known:
+                self._memory_only.add(frame.key)
+            else:
+                self._lost('journal_full', frame, now)
+
+    def _was_refused(self, forgetting: Sequence[int], now: float) -> None:
+        self._settled = [*forgetting, *self._settled]
+        self._losses.not_noted()
+        self._heed_new_file(now)
+        unwritten = sum(len(frame.points_json) for frame, _ in self._unkept.values())
+        for frame in self._queues.drop_oldest(unwritten - MAX_UNWRITTEN_BYTES, self._unkept):
+            self._unkept.pop(frame.key, None)
+            self._lost('disk_refused', frame, now)
+
+    def _heed_new_file(self, now: float) -> None:
+        if self._journal.number_of_files == self._files:
             return
+        self._files = self._journal.number_of_files
+        self._queues.restart()
+        for frame in self._queues.in_memory():  # it may not be in the new one
+            self._unkept.setdefault(frame.key, (frame, now))
+        for loss in self._journal.noted_losses():
+            self._losses.add(loss, now)
+
+    def _offer(self, frames: Sequence[Frame], now: float) -> None:
+        self._queues.add(frames)
         # The link is slower than the robot, or down: leave them to the disk, which has them all.
-        self._fresh_from = frames[-1].key + 1
-        for lane, fresh in self._fresh.items():
-            if fresh:
-                # What was read and not taken yet is read again, or it would be passed over.
-                first = min(frame.key for frame in (*fresh, *self._read[lane]))
-                self._read_to[lane] = min(self._read_to[lane], first - 1)
-                self._read[lane].clear()
-                self._drained[lane] = False
-                fresh.clear()
-        self._fresh_bytes = 0
+        if frames and self._queues.fresh_bytes > MAX_FRESH_BYTES:
+            for frame in self._queues.leave_to_disk(self._unkept, self._memory_only):
+                self._memory_only.discard(frame.key)
+                self._lost('journal_full', frame, now)
 
-    def take(self) -> Frame | None:
-        """Return the next frame to send: fresh before backlog, urgent before bulk."""
-        with self._lock:
-            frame = (self._take_fresh() or self._take_from_backlog()
-                     or self._take_postponed())
-            if frame is None:
-                return None
-            # Frames that an earlier version wrote can be too long for a slow link. Their halves
-            # come with the next flush, and only then the next frame, so that few are in memory.
-            if len(frame.points_json) > MAX_FRAME_BYTES and self._replace_by_halves(frame):
-                return None
-            self._taken[frame.key] = frame
-            return frame
-
-    def _take_fresh(self) -> Frame | None:
-        for fresh in self._fresh.values():
-            if fresh:
-                frame = fresh.popleft()
-                self._fresh_bytes -= len(frame.points_json)
-                return frame
-        return None
-
-    def _take_postponed(self) -> Frame | None:
-        for key in self._postponed:
-            return self._postponed.pop(key)
-        return None
-
-    def _take_from_backlog(self) -> Frame | None:
+    def _look_for_oldest(self, now: float) -> None:
+        if now < self._next_oldest:
+            return
+        self._next_oldest = now + _OLDEST_S
         for lane in Lane:
-            while not self._drained[lane]:
-                if not self._read[lane]:
-                    if not self._read_on(lane):
-                        break
-                    continue
-                frame = self._read[lane].popleft()
-                if not self._is_known(frame.key):
+            made = [frame.made_ms for frame, _ in self._unkept.values() if frame.lane is lane]
+            if self._journal.kept[lane].frames:
+                made.append(self._journal.oldest_ms(lane))
+            self._oldest[lane] = min(made, default=0)
+
+    def _lost(self, reason: str, frame: Frame, now: float) -> None:
+        self._unsettled_points -= frame.points
+        self._counters.drop(reason, frame.points)
+        self._totals[frame.lane].lost[reason] += frame.points
+        self._losses.add(Loss(reason, frame.points, frame.made_ms, frame.made_ms), now)
+
+    # -- for the sending thread
+
+    def take(self, turn: Turn | None = None, room_points: int | None = None) -> Frame | None:
+        """
+        Return the next frame to send, of one turn or of all in order; None if there is none.
+
+        Frames that wait together come as one, as long as `bundle_bytes` allows. A frame with
+        more than `room_points` points is not taken.
+        """
+        with self._lock:
+            for one in (Turn if turn is None else (turn,)):
+                frame = self._queues.take(one, room_points, self._replace_by_halves)
+                for lost in self._queues.take_damaged():
+                    self._lost('journal_damaged', lost, time.monotonic())
+                    self._settled.append(lost.key)
+                if frame is not None:
+                    totals = self._totals[frame.lane]
+                    totals.points_sent += frame.points
+                    totals.bytes_sent += len(frame.points_json)
                     return frame
         return None
 
-    def _read_on(self, lane: Lane) -> bool:
-        """Read more of a lane's backlog; False if it cannot be read for now."""
-        if time.monotonic() < self._unreadable_until[lane]:
-            return False
-        try:
-            frames = self._backlog.read(
-                lane, self._read_to[lane], self._fresh_from, BACKLOG_READ_BYTES)
-        except JournalError as error:
-            self._unreadable_until[lane] = time.monotonic() + UNREADABLE_S
-            self._counters.add('backlog_unreadable')
-            if not self._told_unreadable:
-                self._told_unreadable = True
-                log.error('%s; they stay there and are tried again every %.0f s, what is '
-                          'measured now is sent', error, UNREADABLE_S)
-            return False
-        if frames:
-            self._read[lane].extend(frames)
-            self._read_to[lane] = frames[-1].key
-        else:
-            self._drained[lane] = True
-        return True
+    @property
+    def bundle_bytes(self) -> int:
+        """How many bytes of frames that wait may be sent as one; set it by what a link carries."""
+        return self._queues.bundle_bytes
 
-    def _is_known(self, key: int) -> bool:
-        """Tell whether a frame that is still on disk is on its way, or done with already."""
-        return key in self._taken or key in self._settled_keys or key in self._postponed
+    @bundle_bytes.setter
+    def bundle_bytes(self, size: int) -> None:
+        self._queues.bundle_bytes = size
 
     def settle(self, keys: Iterable[int]) -> int:
-        """Let frames go: they are stored, or will never be. Returns how many points they had."""
-        points = 0
+        """Let frames go that are stored; returns how many points they had."""
         with self._lock:
-            for key in keys:
-                frame = self._taken.pop(key, None)
-                if frame:
-                    points += frame.points
-                    self._settled.append(frame)
-                    self._settled_keys.add(key)
+            frames = self._let_go(keys)
+            for frame in frames:
+                self._totals[frame.lane].points_acknowledged += frame.points
+                self._unsettled_points -= frame.points
         self.on_settled()
-        return points
+        return sum(frame.points for frame in frames)
+
+    def lose(self, keys: Iterable[int], reason: str, points: int | None = None) -> int:
+        """
+        Let frames go that will never be stored, count and tell it; returns how many points.
+
+        With `points` only so many of them were lost, the others are stored.
+        """
+        now = time.monotonic()
+        lost = 0
+        with self._lock:
+            for frame in self._let_go(keys):
+                part = frame.points if points is None else min(points - lost, frame.points)
+                self._totals[frame.lane].points_acknowledged += frame.points - part
+                self._unsettled_points -= frame.points - part
+                if part:
+                    self._lost(reason, frame._replace(points=part), now)
+                lost += part
+        self.on_settled()
+        return lost
+
+    def _let_go(self, keys: Iterable[int]) -> list[Frame]:
+        frames = self._queues.let_go(keys)
+        for frame in frames:
+            self._forget(frame.key)
+        return frames
+
+    def _forget(self, key: int) -> None:
+        in_memory_only = key in self._unkept or key in self._memory_only
+        self._unkept.pop(key, None)
+        self._memory_only.discard(key)
+        if in_memory_only and key not in self._writing:
+            self._queues.known.discard(key)
+        else:
+            self._settled.append(key)
 
     def split(self, key: int) -> bool:
         """
-        Have a frame replaced by its halves, which are taken after the next flush.
+        Have a frame sent in smaller parts, which may need a flush first.
 
-        The journal exchanges them in one transaction: however the process ends, it has either
-        the frame or both halves. False if the frame cannot be split: then it is still taken.
-        While the disk refuses the halves of others, a frame is given back instead.
+        The journal exchanges a frame for its halves in one transaction: however the process ends,
+        it has either the frame or both. False if the frame cannot be split: then it is still
+        taken. While the disk refuses the halves of others, a frame is given back instead.
         """
         with self._lock:
-            frame = self._taken.get(key)
-            if frame is None:
-                return True  # it is gone already
-            if len(self._halves) < MAX_UNWRITTEN_HALVES:
-                if not self._replace_by_halves(frame):
+            parts = self._queues.taken_parts(key)
+            if len(parts) == 1 and len(self._halves) < MAX_UNWRITTEN_HALVES:
+                if not self._replace_by_halves(parts[0]):
                     return False
-                del self._taken[key]
+                self._queues.let_go([key])
                 return True
-        self.give_back([key])
+            self._queues.give_back([key], alone=len(parts) > 1)
         return True
 
     def _replace_by_halves(self, frame: Frame) -> bool:
         halves = halves_of(frame)
         if halves:
-            self._settled.append(frame)
-            self._settled_keys.add(frame.key)
+            self._forget(frame.key)
             self._halves += halves
         return bool(halves)
 
     def postpone(self, key: int) -> None:
         """Say that a frame did not arrive, and that others are to be tried before it."""
         with self._lock:
-            if len(self._postponed) < MAX_POSTPONED_FRAMES:
-                frame = self._taken.pop(key, None)
-                if frame:
-                    self._postponed[key] = frame
-                return
-        self.give_back([key])
+            self._queues.postpone(key)
 
     def give_back(self, keys: Iterable[int]) -> int:
         """Say that frames did not arrive: they are taken next, in their old order."""
         with self._lock:
-            frames = [self._taken.pop(key) for key in keys if key in self._taken]
-            for frame in reversed(frames):
-                self._fresh[frame.lane].appendleft(frame)
-                self._fresh_bytes += len(frame.points_json)
-        return len(frames)
+            return self._queues.give_back(keys)
+
+    # -- how it is
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits to be taken and nothing is on its way."""
         with self._lock:
-            return (not self._taken and not self._halves and not self._postponed
-                    and not any(self._fresh.values())
-                    and all(self._drained.values()) and not any(self._read.values()))
+            return not self._halves and self._queues.idle
 
     def unsettled_points(self) -> int:
         """Return how many points are neither stored by the gateway nor given up."""
-        with self._lock:
-            settled = sum(frame.points for frame in (*self._settled, *self._forgetting))
-        return max(0, self._journal.points - settled) + self._unwritten_points
+        return self._unsettled_points
 
     def pending(self) -> tuple[int, int]:
-        """Return points and bytes that the journal keeps."""
-        return self._journal.points, self._journal.size_bytes
+        """Return points and bytes that are kept until they are acknowledged."""
+        with self._lock:
+            unkept = [frame for frame, _ in self._unkept.values()]
+        return (self._journal.points + sum(frame.points for frame in unkept),
+                self._journal.size_bytes + sum(len(frame.points_json) for frame in unkept))
+
+    def lane_states(self) -> dict[Lane, LaneState]:
+        """Return how each lane is."""
+        kept = self._journal.kept
+        with self._lock:
+            return {lane: LaneState(*self._queues.sizes(lane), kept[lane], self._oldest[lane],
+                                    self._totals[lane]) for lane in Lane}
 
     def close_backlog(self) -> None:
         """Let go of the reading end; called by the sending thread when it ends."""
-        self._backlog.close()
+        self._queues.close()
 
 
 def _nobody() -> None:
     """Stand in until a link is there to be woken."""
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000

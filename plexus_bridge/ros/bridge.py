@@ -30,6 +30,7 @@ from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.journal import Journal
 from plexus_bridge.delivery.lanes import Lanes
+from plexus_bridge.delivery.outbox import Durability
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import JournalError
@@ -129,11 +130,14 @@ class Bridge:
         lanes = Lanes(self.counters)
         self._journal = Journal(
             _journal_folder(folder) / f'{_file_name(source_id)}.db',
-            int(self._map.delivery.max_disk_mb * 1_000_000), self.counters)
+            int(self._map.delivery.max_disk_mb * 1_000_000), self.counters,
+            int(self._map.delivery.min_free_disk_mb * 1_000_000))
         if self._journal.set_aside:
-            log.error('the journal was damaged; it lies in %s now and a new one was begun',
-                      self._journal.set_aside)
-        self._outbox = Outbox(lanes, self._journal, self.counters)
+            log.error('the journal was damaged; it lies in %s now and a new one was begun, with '
+                      '%d points that could be read', self._journal.set_aside,
+                      self._journal.points)
+        self._outbox = Outbox(lanes, self._journal, self.counters,
+                              Durability(self._map.delivery.durability))
         self.link = Link(
             gateway_url, Hello(api_key, source_id, PLATFORM, __version__), self._outbox,
             self.counters, user_agent=f'{PLATFORM}/{__version__}')
@@ -174,16 +178,16 @@ class Bridge:
         self.intake.close()
         self._flush()
         self.link.stop()
-        self._flush()
+        self._flush(everything=True)
         self._journal.close()
 
-    def _flush(self) -> None:
+    def _flush(self, *, everything: bool = False) -> None:
         try:
-            self._outbox.flush()
+            self._outbox.flush(everything=everything)
         except JournalError as error:
             self.counters.add('journal_errors')
             if self.counters['journal_errors'] == 1:
-                log.error('%s; new data waits in memory', error)
+                log.error('%s; what is measured meanwhile is sent from memory', error)
 
 
 def _journal_folder(folder: Path) -> Path:
