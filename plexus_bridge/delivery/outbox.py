@@ -186,6 +186,7 @@ class Outbox:
             self._unkept.setdefault(frame.key, (frame, now))
         for loss in self._journal.noted_losses():
             self._losses.add(loss, now)
+            self._unsettled_points -= loss.points
 
     def _offer(self, frames: Sequence[Frame], now: float) -> None:
         self._queues.add(frames)
