@@ -44,6 +44,7 @@ from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.layouts import message_layout
 from plexus_bridge.ros.logs import log_to_ros
 from plexus_bridge.ros.logs import stop_logging_to_ros
+from plexus_bridge.ros.own_topics import OwnTopics
 from plexus_bridge.ros.start import parameters_told
 from plexus_bridge.ros.status import StatusPublisher
 from plexus_bridge.stopping import StopRequest
@@ -145,6 +146,7 @@ class Bridge:
             node, self._map.metrics, lanes, self.counters,
             simulated=node.get_parameter('use_sim_time').value,
             period_s=self._map.delivery.flush_ms / 1000)
+        self._own_topics = OwnTopics(node, lanes.sinks, self._map.tags, self.counters)
         self._status = StatusPublisher(node, self, source_id, config_file, gateway_url)
         log.info('source %s: %d rules of %s, to %s', source_id, len(self._map.metrics),
                  config_file, gateway_url)
@@ -182,6 +184,7 @@ class Bridge:
         self._journal.close()
 
     def _flush(self, *, everything: bool = False) -> None:
+        self._own_topics.poll(self.intake.clock_correction_ms)
         try:
             self._outbox.flush(everything=everything)
         except JournalError as error:

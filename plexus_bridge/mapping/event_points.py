@@ -1,0 +1,70 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Events as points, within the limits of protocol section 4.2; what is cut says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import math
+from typing import Any
+
+from plexus_bridge import encoding
+from plexus_bridge.points import MAX_EVENT_JSON_BYTES
+from plexus_bridge.points import MAX_EVENT_TEXT_BYTES
+from plexus_bridge.points import MAX_NAME_BYTES
+from plexus_bridge.points import MAX_TAG_BYTES
+from plexus_bridge.points import MAX_TAGS
+from plexus_bridge.points import Point
+from plexus_bridge.points import trim
+
+# The tag by which people filter: debug, info, warn, error or fatal, as in rcl_interfaces/msg/Log.
+SEVERITY = 'severity'
+SEVERITIES = {10: 'debug', 20: 'info', 30: 'warn', 40: 'error', 50: 'fatal'}
+# Stands in an object of which members were left out.
+CUT = '…'
+
+
+def make_event(name: str, value: Any, stamp_ms: int, tags: Mapping[str, str] | None = None,
+               severity: str = '') -> Point:
+    """
+    Return an event's point; whatever is too long is cut, so that no gateway refuses it.
+
+    `value` is a text, boolean, number, object or array; numbers that are not finite become texts.
+    The severity is a tag and the last to be left out when there are too many.
+    """
+    own = dict(tags or {})
+    if severity:
+        own.pop(SEVERITY, None)
+        own = {SEVERITY: severity, **own}
+    point: Point = {
+        'class': 'event', 'metric': trim(name, MAX_NAME_BYTES), 'value': _value(value),
+        'timestamp': stamp_ms}
+    if own:
+        point['tags'] = {trim(key, MAX_TAG_BYTES): trim(text, MAX_TAG_BYTES)
+                         for key, text in list(own.items())[:MAX_TAGS]}
+    return point
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, str):
+        return trim(value, MAX_EVENT_TEXT_BYTES)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return _fitting(value)
+    if isinstance(value, list) and len(encoding.dumps(value)) > MAX_EVENT_JSON_BYTES:
+        return trim(encoding.dumps(value).decode(), MAX_EVENT_TEXT_BYTES)
+    return value
+
+
+def _fitting(value: dict[str, Any]) -> dict[str, Any]:
+    """Return an object that is small enough: its texts shortened, then its last members gone."""
+    if len(encoding.dumps(value)) <= MAX_EVENT_JSON_BYTES:
+        return value
+    kept = {key: trim(item, MAX_EVENT_TEXT_BYTES) if isinstance(item, str) else item
+            for key, item in value.items()}
+    left_out = 0
+    while len(encoding.dumps({**kept, CUT: left_out})) > MAX_EVENT_JSON_BYTES and kept:
+        kept.popitem()
+        left_out += 1
+    return {**kept, CUT: left_out} if left_out else kept
