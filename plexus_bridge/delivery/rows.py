@@ -17,6 +17,7 @@ from typing import Any
 
 from plexus_bridge import encoding
 from plexus_bridge.delivery.frames import MAX_FRAME_BYTES
+from plexus_bridge.mapping.generated import make_function
 from plexus_bridge.mapping.sinks import MetricName
 
 # What is encoded at once, at most; small enough for frames to be filled well.
@@ -101,7 +102,5 @@ def _row_writer(metrics: Sequence[MetricName]) -> Callable[..., str]:
         names[f'head{index}'] = f'{encoding.dumps(head)[:-1].decode()},"value":'
         text += (',' if index else '') + f'{{head{index}}}{{v{index}}},"timestamp":{{stamp}}}}}}'
     arguments = ', '.join(f'v{index}' for index in range(len(metrics)))
-    source = f"def write({arguments}, stamp): return f'{text}'"
-    exec(compile(source, '<writer of rows>', 'exec'), names)
-    write: Callable[..., str] = names['write']  # type: ignore[assignment]
-    return write
+    source = f"def function({arguments}, stamp): return f'{text}'"
+    return make_function(source, names, '<writer of rows>')

@@ -16,6 +16,7 @@ import numpy as np
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.codegen import HEADER_BYTES
 from plexus_bridge.mapping.codegen import SourceWriter
+from plexus_bridge.mapping.generated import make_function
 from plexus_bridge.mapping.layout import describe
 from plexus_bridge.mapping.layout import Layout
 from plexus_bridge.mapping.layout import Message
@@ -113,9 +114,7 @@ def _compile(message: Message, paths: Sequence[Path], ending: Ending, byte_order
         'element': _element, 'select': _select, 'behind': _behind, 'other': other,
         'unreadable': (struct.error, IndexError, ValueError, OverflowError),
         'truncated': truncated}
-    exec(compile(source, f'<reader of {message.name}>', 'exec'), names)
-    function: Callable[..., Any] = names['function']
-    return function
+    return make_function(source, names, f'<reader of {message.name}>')
 
 
 def _text(data: bytes, start: int, count: int, _byte_order: str) -> tuple[str, int]:
