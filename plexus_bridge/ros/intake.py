@@ -41,8 +41,12 @@ from plexus_bridge.ros.polling import PolledGroup
 log = logging.getLogger(__name__)
 
 DISCOVERY_PERIOD_S = 0.5
-# A publisher that left and another that came, or changed its QoS, within one period.
+# For a publisher that left and another that came, or changed its QoS, within one period.
 FULL_DISCOVERY_PERIOD_S = 2.0
+# Where data came within so many seconds little can be wrong: all of that is asked less often.
+FLOWING_S = 2.0
+FLOWING_DISCOVERY_PERIOD_S = 2.0
+FLOWING_FULL_DISCOVERY_PERIOD_S = 10.0
 # Long enough for a robot's nodes to start after the bridge.
 LONELY_AFTER_S = 10.0
 # Room for what arrives between two polls: 1,000 waiting messages at 20 ms are 50 kHz.
@@ -102,8 +106,10 @@ class RuleIntake:
     gone_at: float | None = None
     last_received_ms: int = 0
     publisher_count: int = -1
-    discover_at: float = 0.0
-    heard_at: float = 0.0
+    # On the clock of `poll`: when publishers were counted, looked at, and heard last.
+    counted_at: float = -math.inf
+    discovered_at: float = -math.inf
+    heard_at: float = -math.inf
     poll_at: float = 0.0
 
     def tell(self, state: RuleState, reason: str) -> None:
@@ -233,11 +239,16 @@ class Intake:
 
     def _has_changed(self, topic: RuleIntake, now: float) -> bool:
         """Ask for the number of publishers, which is cheap, and now and then for all of it."""
+        flows = now - topic.heard_at < FLOWING_S
+        if flows and now < topic.counted_at + FLOWING_DISCOVERY_PERIOD_S:
+            return False
+        topic.counted_at = now
         count = self._node.count_publishers(topic.topic)
-        if count == topic.publisher_count and now < topic.discover_at:
+        if count == topic.publisher_count and now < topic.discovered_at + (
+                FLOWING_FULL_DISCOVERY_PERIOD_S if flows else FULL_DISCOVERY_PERIOD_S):
             return False
         topic.publisher_count = count
-        topic.discover_at = now + FULL_DISCOVERY_PERIOD_S
+        topic.discovered_at = now
         return True
 
     def _discover(self, topic: RuleIntake, now: float) -> None:
