@@ -28,6 +28,8 @@ from plexus_bridge.gateway.access import key_routes
 from plexus_bridge.gateway.access import page
 from plexus_bridge.gateway.access import pair_routes
 from plexus_bridge.gateway.api import data_api
+from plexus_bridge.gateway.commands import operate
+from plexus_bridge.gateway.commands import routes as command_routes
 from plexus_bridge.gateway.cors import INGEST_PATHS
 from plexus_bridge.gateway.cors import OpenToAllOrigins
 from plexus_bridge.gateway.gateway import Gateway
@@ -65,6 +67,8 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.include_router(source_routes.router)
     app.include_router(session_routes.router)
     app.include_router(run_routes.router)
+    app.include_router(command_routes.router)
+    app.include_router(operate.router)
     app.add_api_route('/health', health, methods=['GET'])
     for error in (HTTPException, RequestValidationError, RequestError, StoreError):
         app.add_exception_handler(error, _tell)

@@ -1,7 +1,7 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-``/ws/device``: a GatewaySession with a WebSocket under it and the store behind it (section 6).
+``/ws/device``: a GatewaySession with a WebSocket under it and an Inbox behind it (section 6).
 
 Two tasks per device: one reads, one sends and keeps the time. Verdicts of the store come in
 between as callbacks of the same loop, so the session needs no lock.
@@ -10,10 +10,11 @@ between as callbacks of the same loop, so the session needs no lock.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 import contextlib
-from functools import partial
 import logging
 import time
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi import WebSocket
@@ -25,6 +26,9 @@ from plexus_bridge.errors import AccessError
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.inbox import Inbox
+from plexus_bridge.gateway.limits import Refusal
+from plexus_bridge.gateway.presence import introduction
 from plexus_bridge.gateway.web_socket import payload_of
 from plexus_bridge.gateway.web_socket import watch
 from plexus_bridge.protocol.gateway import GatewaySession
@@ -33,6 +37,7 @@ from plexus_bridge.protocol.gateway_events import GatewayEvent
 from plexus_bridge.protocol.gateway_events import HelloReceived
 from plexus_bridge.protocol.gateway_events import InvalidReceived
 from plexus_bridge.protocol.gateway_events import TelemetryReceived
+from plexus_bridge.protocol.hello import Declared
 from plexus_bridge.protocol.hello import DeviceHello
 from plexus_bridge.protocol.messages import Binary
 from plexus_bridge.protocol.messages import Close
@@ -50,6 +55,7 @@ HANG_UP_TIMEOUT_S = 1.0
 
 
 @router.websocket('/ws/device')
+@router.websocket('/party/{room}')  # where agents of old connect (section 11.1)
 async def device_socket(websocket: WebSocket) -> None:
     """Serve one device until either side ends it; refused before the upgrade when degraded."""
     gateway = gateway_of(websocket)
@@ -69,7 +75,11 @@ class DeviceSocket:
     def __init__(self, gateway: Gateway, websocket: WebSocket):
         self._gateway = gateway
         self._websocket = websocket
-        self._session = GatewaySession(time.monotonic())
+        self._session = GatewaySession(time.monotonic(), dict(websocket.headers))
+        self._peer = websocket.client.host if websocket.client else None
+        self._inbox: Inbox | None = None
+        self._entered_ms = 0
+        self._heard_ms = 0
         self._until_left = contextlib.ExitStack()
         self._undecided = 0
         self._all_decided = asyncio.Event()
@@ -93,15 +103,36 @@ class DeviceSocket:
             results = await asyncio.gather(self._reader, self._sender, return_exceptions=True)
             self._until_left.close()
             hello = self._session.hello
-            if hello is not None:
-                self._gateway.devices.leave(hello.source_id, self)
-                if hello.source_id not in self._gateway.devices:
-                    self._gateway.hub.forget_cameras(hello.source_id)
-                logger.debug('%s has left', hello.source_id)
+            if hello is not None and self._gateway.devices.leave(hello.source_id, self):
+                self._gateway.left(hello.source_id, self._heard_ms)
             self._ended.set()
         for result in results:
             if isinstance(result, Exception):
                 raise result
+
+    @property
+    def declared(self) -> Declared:
+        """The commands that the device may be sent."""
+        return self._session.declared
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the device reads what it is sent."""
+        return self._session.has_room
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message; ignored once the connection is over."""
+        self._session.send(message)
+        self._to_send.set()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is known of the device and its connection."""
+        hello = self._session.hello
+        assert hello is not None
+        return {
+            **introduction(hello), 'address': self._peer, 'connected_ms': self._entered_ms,
+            'last_heard_ms': self._heard_ms,
+            'uptime_s': self._inbox.uptime_s if self._inbox else None}
 
     def displace(self) -> None:
         """Drop the connection without a close frame (section 3)."""
@@ -124,6 +155,7 @@ class DeviceSocket:
 
     def _heard(self) -> None:
         self._session.heard(time.monotonic())
+        self._heard_ms = wall_ms()
 
     # -- reading
 
@@ -131,11 +163,13 @@ class DeviceSocket:
         session = self._session
         while not session.closed:
             await self._gateway.store.room()
+            await self._gateway.commands.room()
             while session.congested:
                 self._less_congested.clear()
                 await self._less_congested.wait()
             message = await self._receive()
-            for event in session.receive(message, time.monotonic(), wall_ms()):
+            self._heard_ms = wall_ms()
+            for event in session.receive(message, time.monotonic(), self._heard_ms):
                 self._handle(event)
             self._to_send.set()
 
@@ -147,18 +181,18 @@ class DeviceSocket:
         return Binary(message['bytes']) if text is None else Text(payload_of(text))
 
     def _handle(self, event: GatewayEvent) -> None:
-        counters = self._gateway.store.counters
-        if isinstance(event, TelemetryReceived):
-            counters.add('socket_frames')
-            counters.add('socket_points', len(event.points))
-            self._store(event)
-        elif isinstance(event, HelloReceived):
+        if isinstance(event, HelloReceived):
             self._let_in(event.hello)
         elif isinstance(event, InvalidReceived):
-            counters.add('socket_refused')
+            self._gateway.store.counters.add('socket_refused')
             logger.debug('Refused a message: %s %s', event.code, event.detail)
         elif isinstance(event, DeviceLeft):
             self._sender.cancel()
+        elif self._inbox is not None:
+            if isinstance(event, TelemetryReceived):
+                self._undecided += 1
+                self._all_decided.clear()
+            self._inbox.take(event)
 
     def _let_in(self, hello: DeviceHello) -> None:
         keys = self._gateway.keys
@@ -169,26 +203,21 @@ class DeviceSocket:
             return
         # When the key is revoked, the device hears why as it comes again.
         self._until_left.enter_context(keys.held(key, self.displace))
+        self._entered_ms = wall_ms()
+        self._inbox = Inbox(self._gateway, hello.source_id, self._peer, self, self._decide)
         self._gateway.devices.enter(hello.source_id, self)
-        self._session.accept(wall_ms())
-        logger.debug('%s has come (%s %s)', hello.source_id, hello.platform, hello.agent_version)
+        self._session.accept(
+            self._entered_ms, receives_commands=key.receive_commands,
+            store_results=None if self._gateway.settings.store_results else False)
+        self._gateway.entered(hello, self)
 
-    # -- storing
-
-    def _store(self, frame: TelemetryReceived) -> None:
-        hello = self._session.hello
-        assert hello is not None
-        self._undecided += 1
-        self._all_decided.clear()
-        future = self._gateway.store.write(((hello.source_id, frame.points),), wall_ms())
-        future.add_done_callback(partial(self._decide, frame.ticket))
-
-    def _decide(self, ticket: int, verdict: asyncio.Future[None]) -> None:
-        error = verdict.exception()
-        if error is None:
+    def _decide(self, ticket: int, verdict: Refusal | str | None) -> None:
+        if verdict is None:
             self._session.stored(ticket)
+        elif isinstance(verdict, Refusal):
+            self._session.discarded(ticket, verdict.code, verdict.detail)
         else:
-            self._session.storage_failed(str(error))
+            self._session.storage_failed(verdict)
         self._undecided -= 1
         if self._undecided == 0:
             self._all_decided.set()

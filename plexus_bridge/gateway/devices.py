@@ -6,11 +6,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
 from typing import Protocol
+
+from plexus_bridge.protocol.hello import Declared
 
 
 class Connection(Protocol):
     """A device's open socket."""
+
+    @property
+    def declared(self) -> Declared:
+        """The commands that the device may be sent."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the device reads what it is sent; where it does not, nothing is added."""
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message; ignored once the connection is over."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is known of the device and its connection, for people to read."""
 
     def displace(self) -> None:
         """Drop the connection without a word: another one took its place (section 3)."""
@@ -34,6 +52,10 @@ class Devices:
     def __len__(self) -> int:
         return len(self._connections)
 
+    def find(self, source_id: str) -> Connection | None:
+        """Return the connection of a source, None if it has none."""
+        return self._connections.get(source_id)
+
     def enter(self, source_id: str, connection: Connection) -> None:
         """Note a device that was let in, displacing an older socket of the same source."""
         older = self._connections.get(source_id)
@@ -41,10 +63,12 @@ class Devices:
         if older is not None:
             older.displace()
 
-    def leave(self, source_id: str, connection: Connection) -> None:
-        """Note that a socket is gone; a newer one of the same source stays."""
-        if self._connections.get(source_id) is connection:
-            del self._connections[source_id]
+    def leave(self, source_id: str, connection: Connection) -> bool:
+        """Note that a socket is gone; False if a newer one of the same source stays."""
+        if self._connections.get(source_id) is not connection:
+            return False
+        del self._connections[source_id]
+        return True
 
     async def say_goodbye(self, reason: str) -> None:
         """Close every socket properly, all at once."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 _MEANINGS = {
-    202: 'not decided yet', 204: 'done, nothing to tell', 400: 'a field is wrong',
+    200: 'done', 202: 'not decided yet', 204: 'done, nothing to tell', 400: 'a field is wrong',
     401: 'the key is missing or not accepted', 403: 'the key does not allow this',
     404: 'there is no such thing', 409: 'it is there already', 410: 'used or expired',
-    413: 'the body is too large', 429: 'asked too often; see Retry-After',
+    413: 'the body is too large', 422: 'a parameter is wrong', 428: 'this needs a confirmation',
+    429: 'asked too often; see Retry-After',
     503: 'nothing can be stored at present',
 }
 _ALWAYS = (401, 403, 503)

@@ -85,6 +85,23 @@ class Fields:
                 '2026-01-31T12:00:00.000Z')
         return stamp
 
+    def number(
+            self, name: str, low: float, high: float, default: float | None = None
+            ) -> float | None:
+        """Return a number within bounds, `default` if there is none."""
+        value = self._body.get(name)
+        if value is None:
+            return default
+        if (not isinstance(value, int | float) or isinstance(value, bool)
+                or not low <= value <= high):
+            raise RequestError(
+                400, f'{name}: saw {shown(value)}, expected a number from {low:g} to {high:g}')
+        return float(value)
+
+    def everything(self) -> Mapping[str, Any]:
+        """Return all fields as they came."""
+        return self._body
+
     def flag(self, name: str) -> bool:
         """Return a boolean, false if there is none."""
         value = self._body.get(name)

@@ -5,24 +5,42 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from collections.abc import Coroutine
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 import logging
 import sqlite3
 import time
 from typing import Any
+from typing import Concatenate
+from typing import ParamSpec
 
 from starlette.requests import HTTPConnection
 
+from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.access.keys import read_entries
 from plexus_bridge.gateway.access.limits import RateLimit
+from plexus_bridge.gateway.cameras import Cameras
+from plexus_bridge.gateway.commands.records import note_seen
+from plexus_bridge.gateway.commands.records import save_device
+from plexus_bridge.gateway.commands.runs import CommandRuns
+from plexus_bridge.gateway.commands.updates import Updates
+from plexus_bridge.gateway.devices import Connection
 from plexus_bridge.gateway.devices import Devices
+from plexus_bridge.gateway.limits import Ceilings
+from plexus_bridge.gateway.limits import Limits
 from plexus_bridge.gateway.live.hub import Hub
+from plexus_bridge.gateway.presence import camera_ids
+from plexus_bridge.gateway.presence import row_of
+from plexus_bridge.gateway.storage.queries import sources
 from plexus_bridge.gateway.storage.retention import Retention
 from plexus_bridge.gateway.storage.store import Store
 from plexus_bridge.gateway.storage.upkeep import Upkeep
+from plexus_bridge.points import ReceivedPoint
+from plexus_bridge.protocol.hello import DeviceHello
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +49,24 @@ KEY_WATCH_INTERVAL_S = 2.0
 KEY_CHECKS_A_MINUTE = 30  # section 2.4
 WRONG_CODES_A_MINUTE = 10
 
+P = ParamSpec('P')
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What whoever starts a gateway may choose; without `store_results` none is kept (8.4)."""
+
+    limits: Limits = field(default_factory=Limits)
+    store_results: bool = True
+
 
 @dataclass
 class Gateway:
     """
     The store, the keys, the devices that are connected and the viewers that look at them.
 
-    `kept` says how much stays stored, `started` is monotonic seconds.
+    `kept` says how much stays stored. `commands` are those that devices are sent, `updates` tells
+    what becomes of them. `started` is monotonic seconds.
     """
 
     store: Store
@@ -47,16 +76,31 @@ class Gateway:
     started: float = field(default_factory=time.monotonic)
     checks: RateLimit = field(default_factory=lambda: RateLimit(KEY_CHECKS_A_MINUTE))
     wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(WRONG_CODES_A_MINUTE))
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    settings: Settings = field(default_factory=Settings)
+    updates: Updates = field(default_factory=Updates)
     hub: Hub = field(init=False)
+    commands: CommandRuns = field(init=False)
+    cameras: Cameras = field(init=False)
+    ceilings: Ceilings = field(init=False)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.hub = Hub(self.store.counters)
         self.store.on_stored = self.hub.publish_points
+        self.commands = CommandRuns(
+            self.store, self.devices, self.updates, wall_ms,
+            keeps_results=self.settings.store_results)
+        self.cameras = Cameras(self.devices)
+        self.hub.listen(self.cameras.viewers_changed)
+        self.ceilings = Ceilings(self.settings.limits)
 
     def start(self) -> None:
         """Begin to store, to keep order, to look for changed keys; called on the running loop."""
         self.store.start()
+        self.commands.start()
+        if self.settings.limits.max_devices is not None:
+            self.background(self._know_sources())
         self.background(self._watch_keys())
         self.background(Upkeep(self.store, self.kept, wall_ms).run())
 
@@ -71,8 +115,15 @@ class Gateway:
         if not task.cancelled() and task.exception() is not None:
             logger.error('Work in the background failed', exc_info=task.exception())
 
+    async def say_goodbye(self, reason: str) -> None:
+        """End what would go on for ever, and close every device's socket properly."""
+        self.stopping.set()
+        await self.devices.say_goodbye(reason)
+
     async def close(self) -> None:
         """End the work in the background, store what was handed in and close."""
+        self.cameras.close()
+        await self.commands.close()
         tasks = tuple(self.tasks)
         for task in tasks:
             task.cancel()
@@ -83,6 +134,9 @@ class Gateway:
         """Take over the keys as the database has them now."""
         self.keys.renew(await self.store.read(read_entries), wall_ms())
 
+    async def _know_sources(self) -> None:
+        self.ceilings.know(row.source_id for row in await self.store.read(sources))
+
     async def _watch_keys(self) -> None:
         """Notice keys that another process made or revoked, and those that expire."""
         while True:
@@ -91,6 +145,45 @@ class Gateway:
                 await self.renew_keys()
             except sqlite3.Error as error:
                 logger.warning('The keys cannot be read: %s; those known go on', error)
+
+
+    def entered(self, hello: DeviceHello, connection: Connection) -> None:
+        """A device was let in and told so: it hears what waits for it."""
+        logger.debug('%s has come (%s %s)', hello.source_id, hello.platform, hello.agent_version)
+        cameras = camera_ids(hello)
+        self.hub.add_cameras(hello.source_id, cameras)
+        self.cameras.entered(hello.source_id, connection, cameras)
+        self.commands.entered(hello.source_id, connection)
+        self.change(save_device, hello.source_id, row_of(hello, connection.declared, wall_ms()))
+
+    def left(self, source_id: str, heard_ms: int) -> None:
+        """A device has gone, and no other connection took its place."""
+        logger.debug('%s has left', source_id)
+        self.hub.forget_cameras(source_id)
+        self.commands.left(source_id)
+        self.change(note_seen, source_id, heard_ms)
+
+    def change(
+            self, change: Callable[Concatenate[sqlite3.Connection, P], None],
+            *args: P.args, **kwargs: P.kwargs) -> None:
+        """Change the database in the background; a failure is logged."""
+        async def work() -> None:
+            try:
+                await self.store.execute(change, *args, **kwargs)
+            except StoreError as error:
+                logger.warning('%s is not written: %s', change.__name__, error)
+
+        self.background(work())
+
+    def store_quietly(self, parts: Sequence[tuple[str, Sequence[ReceivedPoint]]]) -> None:
+        """Store what nobody waits for an answer about; a failure is logged."""
+        self.store.write(parts, wall_ms()).add_done_callback(_log_failure)
+
+
+def _log_failure(future: asyncio.Future[Any]) -> None:
+    error = None if future.cancelled() else future.exception()
+    if error is not None:
+        logger.warning('What the gateway itself had to note is not stored: %s', error)
 
 
 def gateway_of(connection: HTTPConnection) -> Gateway:

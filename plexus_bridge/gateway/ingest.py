@@ -9,6 +9,8 @@ checks come in the order of section 5.4.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 import zlib
 
@@ -36,6 +38,10 @@ router = APIRouter()
 # A body that will be refused is read on to here, because a client that is still sending when the
 # connection is reset never sees the answer.
 MAX_DISCARDED_BYTES = 4 * MAX_REQUEST_BYTES
+# 5 MiB within this time are slower than the slowest links that send as much.
+BODY_TIMEOUT_S = 60.0
+# Clients send one; a body of a million empty ones would keep us busy for long.
+MAX_GZIP_MEMBERS = 64
 
 PointsBySource = dict[str, list[ReceivedPoint]]
 
@@ -55,11 +61,12 @@ async def ingest(request: Request) -> Response:
         try:
             key = check_entry(gateway, request.headers.get('x-api-key'))
         except _Refusal:
-            await read_body(request, keep=False)
+            await read_in_time(request, keep=False)
             raise
         await gateway.store.room()
-        body = unpack(await read_body(request), request.headers.get('content-encoding', ''))
-        return await store_points(gateway, key, body)
+        body = unpack(await read_in_time(request), request.headers.get('content-encoding', ''))
+        peer = request.client.host if request.client else None
+        return await store_points(gateway, key, body, peer)
     except _Refusal as refusal:
         gateway.store.counters.add('http_refused')
         return answer(refusal.status, {'error': str(refusal)})
@@ -83,6 +90,14 @@ def check_entry(gateway: Gateway, key: str | None) -> Key:
         return gateway.keys.admit(key, 'write')
     except AccessError as error:
         raise _Refusal(error.status, str(error)) from None
+
+
+async def read_in_time(request: Request, *, keep: bool = True) -> bytes | None:
+    """Do as `read_body`; 408 for who takes for ever."""
+    try:
+        return await asyncio.wait_for(read_body(request, keep=keep), BODY_TIMEOUT_S)
+    except asyncio.TimeoutError:
+        raise _Refusal(408, f'body: did not come within {BODY_TIMEOUT_S:.0f} s') from None
 
 
 async def read_body(request: Request, *, keep: bool = True) -> bytes | None:
@@ -112,7 +127,7 @@ def unpack(body: bytes | None, coding: str) -> bytes:
 def _gunzip(body: bytes) -> bytes | None:
     """Return the unpacked bytes, None if they are too many: a bomb is not unpacked further."""
     plain = b''
-    while body:
+    for _ in range(MAX_GZIP_MEMBERS):
         stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
             plain += stream.decompress(body, MAX_REQUEST_BYTES + 1 - len(plain))
@@ -123,11 +138,13 @@ def _gunzip(body: bytes) -> bytes | None:
         if not stream.eof:
             raise _Refusal(400, 'body: is not valid gzip: it ends too early')
         body = stream.unused_data
-    return plain
+        if not body:
+            return plain
+    raise _Refusal(400, f'body: saw more than {MAX_GZIP_MEMBERS} gzip members')
 
 
-async def store_points(gateway: Gateway, key: Key, body: bytes) -> Response:
-    """Check and store the points of a JSON body."""
+async def store_points(gateway: Gateway, key: Key, body: bytes, peer: str | None) -> Response:
+    """Check and store the points of a JSON body; sources beyond a limit are dropped whole."""
     received_ms = wall_ms()
     try:
         message = encoding.loads(body)
@@ -139,19 +156,33 @@ async def store_points(gateway: Gateway, key: Key, body: bytes) -> Response:
         raise _Refusal(400, str(error)) from None
     if not all(map(key.may_act_for, by_source)):
         raise _Refusal(403, 'API key is limited to another device')
-    count = sum(len(points) for points in by_source.values())
-    counters = gateway.store.counters
-    counters.add('http_requests')
-    counters.add('http_points', count)
+    welcome = metered(gateway, by_source, peer)
+    asked = sum(map(len, by_source.values()))
+    count = sum(map(len, welcome.values()))
+    gateway.store.counters.add('http_requests')
+    gateway.store.counters.add('http_points', count)
     if count:
         try:
-            await gateway.store.write(tuple(by_source.items()), received_ms)
+            await gateway.store.write(tuple(welcome.items()), received_ms)
         except StoreError as error:
             raise _Refusal(503, str(error)) from None
-    result: dict[str, Any] = {'success': True, 'count': count, 'dropped': 0}
+    result: dict[str, Any] = {'success': True, 'count': count, 'dropped': asked - count}
     if len(by_source) == 1:
         result['source_id'] = next(iter(by_source))
     return answer(200, result)
+
+
+def metered(gateway: Gateway, by_source: PointsBySource, peer: str | None) -> PointsBySource:
+    """Return the groups that are within the limits of their sources, and of their number."""
+    now = time.monotonic()
+    welcome: PointsBySource = {}
+    for source_id, points in by_source.items():
+        refusal = gateway.ceilings.refusal(source_id, peer, now)
+        if refusal is None:
+            welcome[source_id] = points
+        else:
+            gateway.store.counters.drop(refusal.code.lower(), len(points))
+    return welcome
 
 
 def points_by_source(message: Any, now_ms: int) -> PointsBySource:
@@ -170,7 +201,9 @@ def points_by_source(message: Any, now_ms: int) -> PointsBySource:
     try:
         for index, raw in enumerate(points):  # noqa: B007 - the except clause names it
             point = read_point(raw, now_ms)
-            source_id = raw.get('source_id', envelope)
+            source_id = raw.get('source_id')
+            if source_id is None:
+                source_id = envelope
             group = by_source.get(source_id) if isinstance(source_id, str) else None
             if group is None:
                 group = by_source[check_source_id(source_id)] = []

@@ -89,5 +89,5 @@ class GatewayServer(uvicorn.Server):
         """Take no new connection, say goodbye to every device, then close (section 6.12)."""
         for server in self.servers:
             server.close()
-        await self._gateway.devices.say_goodbye('gateway is shutting down')
+        await self._gateway.say_goodbye('gateway is shutting down')
         await super().shutdown(sockets)

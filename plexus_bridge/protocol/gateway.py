@@ -23,6 +23,7 @@ from plexus_bridge.errors import RemoteProtocolError
 from plexus_bridge.points import MAX_MESSAGE_BYTES
 from plexus_bridge.points import read_points
 from plexus_bridge.points import with_session
+from plexus_bridge.protocol.gateway_events import DEVICE_MESSAGES
 from plexus_bridge.protocol.gateway_events import DeviceLeft
 from plexus_bridge.protocol.gateway_events import GatewayEvent
 from plexus_bridge.protocol.gateway_events import HeartbeatReceived
@@ -56,12 +57,6 @@ MAX_UNDECIDED_POINTS = 20_000
 MAX_UNSENT_MESSAGES = 64
 
 _SEQ_IN_TEXT = re.compile(rb'"seq"\s*:\s*([1-9][0-9]{0,15})\b')
-
-
-# Accepted from devices beside telemetry and heartbeats (sections 6.4 and 11.4).
-DEVICE_MESSAGES = frozenset((
-    'command_status', 'command_sync', 'command_result', 'device_error', 'pong',
-    'session_started', 'session_stopped', 'output', 'command_ack'))
 
 
 class _State(enum.Enum):
@@ -131,6 +126,11 @@ class GatewaySession:
         return (len(self._undecided) >= MAX_UNDECIDED_FRAMES
                 or self._undecided_points >= MAX_UNDECIDED_POINTS
                 or len(self._outgoing) >= MAX_UNSENT_MESSAGES)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the device is there and reads what it is sent."""
+        return self.live and len(self._outgoing) < MAX_UNSENT_MESSAGES
 
     def deadline(self) -> float | None:
         """Return when `tick` must be called next, None for never."""
@@ -236,7 +236,7 @@ class GatewaySession:
         elif self._state is not _State.CLOSED:
             self._close(CloseCode.GOING_AWAY, reason)
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: Mapping[str, Any]) -> None:
         """Send a message of the owner's, such as a command; ignored once closed."""
         if self._state is _State.LIVE:
             self._outgoing.append(encode(message))

@@ -74,3 +74,8 @@ class DeviceLeft:
 
 GatewayEvent = (HelloReceived | TelemetryReceived | HeartbeatReceived | VideoReceived
                 | MessageReceived | InvalidReceived | DeviceLeft)
+
+# Accepted from devices beside telemetry and heartbeats (sections 6.4 and 11.4).
+DEVICE_MESSAGES = frozenset((
+    'command_status', 'command_sync', 'command_result', 'device_error', 'pong',
+    'session_started', 'session_stopped', 'output', 'command_ack'))

@@ -216,7 +216,7 @@ def client(
         state.gateway = gateway
 
     async def leave() -> None:
-        await gateway.devices.say_goodbye('the test is over')
+        await gateway.say_goodbye('the test is over')
         await gateway.close()
 
     running, port = server

@@ -18,6 +18,7 @@ from pathlib import Path
 import sqlite3
 
 from plexus_bridge.errors import StoreError
+from plexus_bridge.gateway.commands.records import TABLES as COMMAND_TABLES
 from plexus_bridge.gateway.storage.rollups import TABLES as ROLLUP_TABLES
 
 SCHEMA_VERSION = 1
@@ -194,7 +195,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f'PRAGMA cache_size = -{WRITER_CACHE_KIB}')
     if version == 0:
         with transaction(connection):
-            for statement in f'{_TABLES};{ROLLUP_TABLES}'.split(';'):
+            for statement in ';'.join((_TABLES, ROLLUP_TABLES, COMMAND_TABLES)).split(';'):
                 connection.execute(statement)
             connection.execute(f'PRAGMA application_id = {APPLICATION_ID}')
             connection.execute(f'PRAGMA user_version = {SCHEMA_VERSION}')
