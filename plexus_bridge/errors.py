@@ -7,9 +7,12 @@ The exceptions of plexus_bridge.
 
     PlexusError
      +-- ConfigError         a map, setting or key is wrong: all problems told at start, exit 78
+     |    +-- SettingError   an argument or setting of the Python API: also a ValueError
      +-- MappingError        a message cannot be read as its type says: counted, the next goes on
      +-- LinkError           the gateway is not reached for now: retried with back-off
      |    +-- NotAuthorised  the gateway refuses the key: told loudly, retried slowly
+     |    |    +-- AuthenticationError  the same, told to the caller of the Python API
+     |    +-- UnreachableError     a request could not be made: also an OSError
      +-- ProtocolError       one side broke the wire contract
      |    +-- LocalProtocolError   we did: a bug of ours
      |    +-- RemoteProtocolError  the peer did: counted, the connection is closed
@@ -17,7 +20,11 @@ The exceptions of plexus_bridge.
      |    +-- CommandCancelled     it was asked to end before it was done
      +-- CommandDeclarationError   a command cannot be declared so
      +-- JournalError        the disk store cannot be used
+     |    +-- JournalInUseError    another process has it
      +-- PointError          a value cannot become a point
+     +-- PictureError        a picture cannot be sent: also a ValueError
+     +-- RateLimitedError    the gateway has thrown points away; told once for each burst
+     +-- RefusedError        a gateway refuses our request; `status` and `code` say why
      +-- BagError            a recording cannot be read
      +-- StoreError          the gateway's database cannot be used
      +-- ServeError          the gateway cannot start
@@ -67,6 +74,10 @@ class ConfigError(PlexusError):
             problem.text if not problem.file else str(problem) for problem in self.problems))
 
 
+class SettingError(ConfigError, ValueError):
+    """An argument, environment variable or entry of config.json cannot be used."""
+
+
 class MappingError(PlexusError):
     """A message's bytes do not fit its type, or a path does not fit the type."""
 
@@ -77,6 +88,14 @@ class LinkError(PlexusError):
 
 class NotAuthorised(LinkError):  # noqa: N818 - the condition's own name, like PermissionDenied
     """The gateway knows us and says no; trying again helps only once the key is changed."""
+
+
+class AuthenticationError(NotAuthorised):
+    """The gateway refuses the key; what was sent is kept and goes out once it is let in."""
+
+
+class UnreachableError(LinkError, OSError):
+    """A request did not get to the gateway, or its answer not to us; it can be made again."""
 
 
 class ProtocolError(PlexusError):
@@ -114,8 +133,34 @@ class JournalError(PlexusError):
     """The disk store cannot be opened, read or written."""
 
 
+class JournalInUseError(JournalError):
+    """Another process, or another object of this one, has the disk store."""
+
+
 class PointError(PlexusError):
     """A value, name, stamp or tag cannot become a point (protocol sections 4.1 to 4.3)."""
+
+
+class PictureError(PlexusError, ValueError):
+    """What is no picture that can be sent; the text says what was seen and expected."""
+
+
+class RateLimitedError(PlexusError):
+    """
+    The gateway has thrown earlier points away, for their rate or for the plan's limits.
+
+    Those are lost, what was just sent is not: fewer, larger messages help, which
+    `Plexus.batch()` makes.
+    """
+
+
+class RefusedError(PlexusError):
+    """The gateway answered our request with an error: HTTP `status`, its word `code` or ''."""
+
+    def __init__(self, text: str, status: int, code: str):
+        super().__init__(text)
+        self.status = status
+        self.code = code
 
 
 class BagError(PlexusError):

@@ -15,16 +15,18 @@ class StopRequest:
     """
     While entered, SIGINT and SIGTERM ask to stop instead of ending the process.
 
-    Enter it on the main thread. `wait` and `requested` may be used on any thread, `request` too.
+    Enter it on the main thread, or without `signals` on any. `wait` and `requested` may be used
+    on any thread, `request` too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, signals: bool = True) -> None:
+        self._numbers = (signal.SIGINT, signal.SIGTERM) if signals else ()
         self._requested = False
         self._waker, self._woken = socket.socketpair()
         self._before: dict[signal.Signals, signal._HANDLER] = {}
 
     def __enter__(self) -> StopRequest:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._numbers:
             self._before[number] = signal.signal(number, self._on_signal)
         return self
 

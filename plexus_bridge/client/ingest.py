@@ -61,7 +61,7 @@ class HttpIngest:
                  deliver: Callable[[Outcome], None], counters: Counters):
         self._url = f'{gateway_url.rstrip("/")}/ingest'
         self._head = b'{"source_id":%b,"points":[' % encoding.dumps(source_id)
-        self._session = _open_session(self._url)
+        self._session = open_session(self._url)
         self._session.headers.update({
             'x-api-key': api_key, 'Content-Type': 'application/json', 'User-Agent': user_agent})
         self._deliver = deliver
@@ -153,7 +153,7 @@ def _retry_after(response: requests.Response) -> float | None:
     return min(max(0.0, seconds), MAX_RETRY_AFTER_S) if math.isfinite(seconds) else None
 
 
-def _open_session(url: str) -> requests.Session:
+def open_session(url: str) -> requests.Session:
     """
     Return a session that takes nothing from the environment but what is meant for `url`.
 

@@ -73,7 +73,7 @@ class Link:
         self._socket_backoff = backoff.Backoff()
         self._error_backoff = backoff.Backoff()
         self._next_connect = 0.0 if self._url else math.inf
-        self._reconnect = False
+        self._reconnect = self._hurry = False
         self._told_down = ''
         self._status = self._told_status = LinkStatus()
         self._stop_by: float | None = None
@@ -113,6 +113,11 @@ class Link:
         For what is said in `device_auth` only, such as commands that were declared meanwhile.
         """
         self._reconnect = True
+        self.wake()
+
+    def hurry(self) -> None:
+        """Try again at once instead of when the back-off says; any thread may."""
+        self._hurry = True
         self.wake()
 
     def stop(self, drain_s: float = 2.0) -> None:
@@ -217,6 +222,11 @@ class Link:
             self._reconnect = False
             if self._session.connected:
                 self._handle(self._session.close())
+                self._next_connect = 0.0
+        if self._hurry:
+            self._hurry = False
+            self._http.hurry()
+            if self._url:
                 self._next_connect = 0.0
 
     def _connect_if_due(self, now: float) -> None:

@@ -32,6 +32,7 @@ class Verdicts:
         """Let frames go that the gateway has safe."""
         self._counters.add('points_acknowledged', self._outbox.settle(keys))
         self.last_acknowledged_ms = time.time_ns() // 1_000_000
+        self._outbox.on_settled()
 
     def returned(self, keys: Sequence[int]) -> None:
         """Take back frames of which nobody knows what became."""

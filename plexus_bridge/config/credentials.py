@@ -44,7 +44,7 @@ def find_api_key(gateway_url: str, folder: Path,
     if not key and is_loopback(gateway_url):
         key = _local_gateway_key(folder)
     if not key:
-        configured = _read_config(folder).get('api_key')
+        configured = read_config(folder).get('api_key')
         key = configured.strip() if isinstance(configured, str) else ''
     if not key:
         hint = (f' or start the local gateway (plexus-bridge gateway), which writes '
@@ -90,7 +90,7 @@ def _local_gateway_key(folder: Path) -> str:
 
 def find_source_id(folder: Path) -> str:
     """Return the source id of config.json; made and kept there if there is none."""
-    config = _read_config(folder)
+    config = read_config(folder)
     source_id = config.get('source_id')
     if isinstance(source_id, str) and source_id:
         return source_id
@@ -99,8 +99,8 @@ def find_source_id(folder: Path) -> str:
     return source_id
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    # An unreadable file counts as none, as with the official client (section 2.5).
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return what config.json says; an unreadable file counts as none (section 2.5)."""
     try:
         config = json.loads((folder / 'config.json').read_text(encoding='utf-8'))
     except (OSError, ValueError):

@@ -28,6 +28,7 @@ from plexus_bridge.delivery.journal_file import lane_of
 from plexus_bridge.delivery.journal_file import number_of
 from plexus_bridge.delivery.losses import Loss
 from plexus_bridge.errors import JournalError
+from plexus_bridge.errors import JournalInUseError
 
 # A row costs about this much beside its body.
 ROW_BYTES = 64
@@ -289,7 +290,7 @@ def _lock(path: Path) -> int:
     except BlockingIOError:
         owner = os.read(lock, 20).decode(errors='replace').strip()
         os.close(lock)
-        raise JournalError(
+        raise JournalInUseError(
             f'{path}: is in use by another process{f" ({owner})" if owner else ""}; give each '
             'robot on this machine its own source_id, or end the other bridge') from None
     os.ftruncate(lock, 0)

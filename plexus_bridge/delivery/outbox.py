@@ -55,8 +55,8 @@ class Outbox:
     `give_back` to the sending one; the rest may be read by any.
 
     A frame that was taken is kept until it is settled. `wake` is called when there is something
-    to take, `on_settled` after frames were settled or lost; `now_ms` says what is stamped on
-    frames and events (Unix ms).
+    to take, `on_settled` after frames were lost, or settled and counted; `now_ms` says what is
+    stamped on frames and events (Unix ms).
     """
 
     def __init__(self, lanes: Lanes, journal: Journal, counters: Counters,
@@ -250,7 +250,6 @@ class Outbox:
             for frame in frames:
                 self._totals[frame.lane].points_acknowledged += frame.points
                 self._unsettled_points -= frame.points
-        self.on_settled()
         return sum(frame.points for frame in frames)
 
     def lose(self, keys: Iterable[int], reason: str, points: int | None = None) -> int:

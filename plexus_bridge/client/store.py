@@ -1,0 +1,70 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The journal of a program that uses the Python API: a file of its own, beside the bridge's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+import shutil
+import tempfile
+
+from plexus_bridge.client.settings import Settings
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.journal import Journal
+from plexus_bridge.errors import JournalError
+from plexus_bridge.errors import JournalInUseError
+
+MAX_DISK_BYTES = 256 * 1024 * 1024
+MAX_MEMORY_BYTES = 16 * 1024 * 1024
+_LONGEST_NAME = 200
+# Memory that looks like a folder, where there is such a thing.
+_MEMORY_FOLDER = Path('/dev/shm')
+_PREFIX = 'plexus-points-'
+_FILE = 'points.db'
+
+
+def journal_path(settings: Settings) -> Path:
+    """Return where a source's points wait: not where the bridge of the same source has its own."""
+    source_id = settings.source_id
+    if len(source_id) > _LONGEST_NAME:
+        digest = hashlib.sha256(source_id.encode()).hexdigest()[:16]
+        source_id = f'{source_id[:_LONGEST_NAME - 17]}-{digest}'
+    return settings.folder / 'journal' / 'python' / f'{source_id}.db'
+
+
+def open_on_disk(path: Path, source_id: str, counters: Counters) -> Journal:
+    """Open a source's journal; JournalError says clearly when another program has it."""
+    try:
+        return Journal(path, MAX_DISK_BYTES, counters)
+    except JournalInUseError as error:
+        raise JournalInUseError(
+            f'source {source_id}: {error}. One Plexus object sends for a source: share it within '
+            'a program; give another program a source_id of its own, or buffer_path= to keep its '
+            'points in another file') from None
+
+
+def open_in_memory(counters: Counters) -> tuple[Journal, Callable[[], None]]:
+    """Open a journal that ends with the process; also returns what has to be called then."""
+    folder = _MEMORY_FOLDER if os.access(_MEMORY_FOLDER, os.W_OK) else Path(tempfile.gettempdir())
+    _remove_abandoned(folder)
+    place = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder, ignore_cleanup_errors=True)
+    try:
+        journal = Journal(Path(place.name) / _FILE, MAX_MEMORY_BYTES, counters)
+    except JournalError:
+        with contextlib.suppress(OSError):
+            place.cleanup()
+        raise
+    return journal, place.cleanup
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed programs of this user have left behind: the lock of theirs is free."""
+    for left in folder.glob(f'{_PREFIX}*/{_FILE}.lock'):
+        with contextlib.suppress(OSError), left.open('rb') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left.parent, ignore_errors=True)
