@@ -27,6 +27,7 @@ from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
 from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.intake import RuleIntake
+from plexus_bridge.ros.intake import RuleState
 from plexus_msgs.msg import BridgeStatus
 from plexus_msgs.msg import DropCount
 from plexus_msgs.msg import RuleStatus
@@ -83,11 +84,15 @@ class StatusPublisher:
             PERIOD_S, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _publish(self) -> None:
-        status = self._bridge_status()
-        self._status.publish(status)
+        # A message for each rule is made only where somebody reads it: with two hundred of them
+        # that is the dearest thing an idle bridge does.
+        read = self._status.get_subscription_count() > 0
+        status = self._bridge_status(self._rules() if read else [])
+        if read:
+            self._status.publish(status)
         self._diagnostics.publish(self._diagnostic(status))
 
-    def _bridge_status(self) -> BridgeStatus:
+    def _bridge_status(self, rules: list[RuleStatus]) -> BridgeStatus:
         link = self._bridge.link.status
         state = _link_state(link)
         now = self._node.get_clock().now().to_msg()
@@ -106,7 +111,7 @@ class StatusPublisher:
             clock_offset=_seconds(link.clock_offset_ms), clock_error=_seconds(link.clock_error_ms),
             journal_bytes=size,
             journal_limit_bytes=int(self._bridge.robot_map.delivery.max_disk_mb * 1_000_000),
-            rules=self._rules())
+            rules=rules)
         uptime = time.monotonic() - self._started
         status.uptime.sec = int(uptime)
         status.uptime.nanosec = int(uptime % 1 * 1e9)
@@ -146,14 +151,14 @@ class StatusPublisher:
 
     def _diagnostic(self, status: BridgeStatus) -> DiagnosticArray:
         counters = self._bridge.counters
-        bad = [rule for rule in status.rules if rule.state not in _HEALTHY]
+        bad = [topic for topic in self._bridge.intake.topics if topic.state not in _HEALTHY]
         level, message = DiagnosticStatus.OK, 'connected'
         if status.link != BridgeStatus.LINK_ONLINE:
             level = DiagnosticStatus.WARN
             message = status.link_detail or 'telemetry goes by HTTP'
         if bad:
             level = max(level, DiagnosticStatus.WARN)
-            message += f'; {bad[0].topic}: {bad[0].reason}'
+            message += f'; {bad[0].topic or bad[0].rule.topic}: {bad[0].reason}'
         if status.link == BridgeStatus.LINK_REFUSED:
             level = DiagnosticStatus.ERROR
         points, size = self._bridge.backlog()
@@ -168,8 +173,8 @@ class StatusPublisher:
         return array
 
 
-_HEALTHY = frozenset((RuleStatus.STATE_OK, RuleStatus.STATE_NO_PUBLISHER,
-                      RuleStatus.STATE_STARTING, RuleStatus.STATE_NOTHING_PUBLISHED))
+_HEALTHY = frozenset((RuleState.OK, RuleState.NO_PUBLISHER, RuleState.STARTING,
+                      RuleState.NOTHING_PUBLISHED))
 
 
 def _key_values(values: Mapping[str, int]) -> list[KeyValue]:
