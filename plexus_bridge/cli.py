@@ -37,6 +37,7 @@ class CommandModule(Protocol):
 COMMANDS = {
     'init': Command('plexus_bridge.nodes.init', 'write a map for a robot or a recording'),
     'check': Command('plexus_bridge.nodes.check', 'check a map, try it on messages'),
+    'pair': Command('plexus_bridge.client.pairing', 'fetch a key from a gateway and keep it'),
     'run': Command('plexus_bridge.nodes.bridge', 'bridge a robot to a gateway by a map'),
     'gateway': Command('plexus_bridge.gateway.serve', 'serve a gateway on this machine'),
     'demo': Command('plexus_bridge.nodes.demo', 'start a gateway, a simulated robot and a bridge'),

@@ -44,7 +44,9 @@ def find_api_key(gateway_url: str, folder: Path,
     if not key and is_loopback(gateway_url):
         key = _local_gateway_key(folder)
     if not key:
-        configured = read_config(folder).get('api_key')
+        config = read_config(folder)
+        # Gateways take a device token wherever they take a key (section 2.1).
+        configured = config.get('api_key') or config.get('device_token')
         key = configured.strip() if isinstance(configured, str) else ''
     if not key:
         hint = (f' or start the local gateway (plexus-bridge gateway), which writes '
@@ -100,7 +102,7 @@ def find_source_id(folder: Path) -> str:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return what config.json says; an unreadable file counts as none (section 2.5)."""
+    """Return config.json; an unreadable file counts as none, as with the official client (2.5)."""
     try:
         config = json.loads((folder / 'config.json').read_text(encoding='utf-8'))
     except (OSError, ValueError):
@@ -108,14 +110,33 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
+def save_credentials(folder: Path, changes: Mapping[str, Any]) -> Path:
+    """
+    Change keys of config.json, whole or not at all, and return its path.
+
+    File and folder become their owner's alone (section 2.5); ConfigError if it cannot be written.
+    """
+    config = read_config(folder)
+    if 'api_key' in changes or 'device_token' in changes:
+        for name in ('api_key', 'device_token'):  # one of them counts, never an older other
+            config.pop(name, None)
+    _write_config(folder, {**config, **changes})
+    return folder / 'config.json'
+
+
 def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
     path = folder / 'config.json'
     part = folder / f'.config.json.{os.getpid()}'
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, 'w', encoding='utf-8') as file:
             json.dump(config, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         raise ConfigError(f'{path}: cannot be written: {error}') from None

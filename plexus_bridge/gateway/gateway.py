@@ -45,7 +45,7 @@ from plexus_bridge.protocol.hello import DeviceHello
 logger = logging.getLogger(__name__)
 
 # How long a key that another process made or revoked is not noticed.
-KEY_WATCH_INTERVAL_S = 2.0
+KEY_WATCH_INTERVAL_S = 1.0
 KEY_CHECKS_A_MINUTE = 30  # section 2.4
 WRONG_CODES_A_MINUTE = 10
 

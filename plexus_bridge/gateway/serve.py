@@ -9,6 +9,7 @@ The web libraries are loaded only when everything else is in order; they are an 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import fcntl
@@ -18,9 +19,12 @@ from pathlib import Path
 import socket
 import sys
 import time
+from typing import NamedTuple
 
 from plexus_bridge.errors import ServeError
 from plexus_bridge.errors import StoreError
+from plexus_bridge.gateway.access import key_command
+from plexus_bridge.gateway.access import pair_command
 from plexus_bridge.gateway.access.first_key import ensure_first_key
 from plexus_bridge.gateway.access.first_key import FirstKey
 from plexus_bridge.gateway.access.keys import KeyRing
@@ -35,6 +39,21 @@ KEY_NAME = 'key'
 LOCK_NAME = 'gateway.lock'
 BACKLOG = 1024
 DAY_MS = 86_400_000
+
+
+class Action(NamedTuple):
+    """Something to do with a gateway's folder other than serving."""
+
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Path, Path], int]
+
+
+ACTIONS = {
+    'keys': Action('make, list and revoke keys', key_command.add_arguments, key_command.run),
+    'pair': Action('print a code with which a device fetches a key, or decide about a device '
+                   'that shows a code', pair_command.add_arguments, pair_command.run),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,25 +73,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--max-gb', type=_above_zero, metavar='GB',
         help='delete the oldest when the database grows larger (default: keep everything)')
+    actions = parser.add_subparsers(
+        dest='action', metavar='ACTION', title='instead of serving, for a gateway that may run')
+    for name, action in ACTIONS.items():
+        of_action = actions.add_parser(name, help=action.help, description=action.help)
+        action.add_arguments(of_action)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit code. ImportError where the extra is not."""
-    from plexus_bridge.gateway.server import serve
-
+    """Serve until SIGINT or SIGTERM, or carry out an action; returns the exit code."""
     folder: Path = args.data or default_folder()
-    kept = Retention(
-        None if args.keep_days is None else round(args.keep_days * DAY_MS),
-        None if args.max_gb is None else round(args.max_gb * 1e9))
     try:
-        with locked_folder(folder), bound_socket(args.host, args.port) as listener:
-            first_key, keys, store = open_folder(folder)
-            warn_if_exposed(listener)
-            serve(store, keys, kept, listener, lambda: announce(listener, folder, first_key))
+        if args.action is None:
+            _serve(args, folder)
+            return 0
+        return ACTIONS[args.action].run(args, folder / DATABASE_NAME, folder / KEY_NAME)
     except (ServeError, StoreError) as error:
         print(f'plexus-bridge gateway: {error}', file=sys.stderr)
         return 1
-    return 0
+
+
+def _serve(args: argparse.Namespace, folder: Path) -> None:
+    """Serve until SIGINT or SIGTERM. ImportError where the extra is not installed."""
+    from plexus_bridge.gateway.server import serve
+
+    kept = Retention(
+        None if args.keep_days is None else round(args.keep_days * DAY_MS),
+        None if args.max_gb is None else round(args.max_gb * 1e9))
+    with locked_folder(folder), bound_socket(args.host, args.port) as listener:
+        first_key, keys, store = open_folder(folder)
+        warn_if_exposed(listener)
+        serve(store, keys, kept, listener, lambda: announce(listener, folder, first_key))
 
 
 def main() -> int:

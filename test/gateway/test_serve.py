@@ -62,7 +62,8 @@ class TestStart:
         parser = argparse.ArgumentParser()
         serve.add_arguments(parser)
         assert vars(parser.parse_args([])) == {
-            'host': '127.0.0.1', 'port': 8787, 'data': None, 'keep_days': None, 'max_gb': None}
+            'host': '127.0.0.1', 'port': 8787, 'data': None, 'keep_days': None, 'max_gb': None,
+            'action': None}
 
     @pytest.mark.parametrize('option', ['--keep-days', '--max-gb'])
     @pytest.mark.parametrize('value', ['0', '-1', 'x', 'nan', 'inf', ''])

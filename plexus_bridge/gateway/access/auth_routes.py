@@ -71,7 +71,9 @@ async def poll(request: Request, device_code: str = '') -> Response:
     """Tell what was decided: 200 with the key, once; 202 not yet; 403 denied; 400 expired."""
     status, key = await _fetch(request, device_code)
     if status == device_codes.APPROVED:
-        return answer({'api_key': key, 'org_id': ORGANISATION})
+        limited = gateway_of(request).keys.admit(key, None).source_id
+        return answer({'api_key': key, 'org_id': ORGANISATION,
+                       **({'source_id': limited} if limited else {})})
     if status == device_codes.PENDING:
         return answer({'status': 'authorization_pending'}, 202)
     if status == device_codes.DENIED:

@@ -102,6 +102,20 @@ def test_other_keys_are_not_found(database: sqlite3.Connection, path: Path, wron
     assert found.prefix == key[:12]
 
 
+def test_a_revoked_key_in_the_file_is_exchanged_at_the_next_start(
+        database: sqlite3.Connection, path: Path):
+    old = ensure_first_key(database, path, NOW_MS).key
+    revoke_key(database, 1, NOW_MS)
+    new = ensure_first_key(database, path, NOW_MS)
+    assert new.done == 'exchanged'
+    assert path.read_text().strip() == new.key != old
+    assert path.stat().st_mode & 0o777 == 0o600
+    ring = KeyRing(database)
+    assert ring.find(old) is None
+    assert ring.find(new.key) is not None
+    assert list(path.parent.glob('.key*')) == []
+
+
 def made(database: sqlite3.Connection, **wanted: Any) -> str:
     return create_key(database, KeyRequest(**wanted), NOW_MS)
 
