@@ -17,6 +17,7 @@ import time
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi import Request
 from fastapi import WebSocket
 from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
@@ -67,6 +68,14 @@ async def device_socket(websocket: WebSocket) -> None:
         return
     await websocket.accept()
     await DeviceSocket(gateway, websocket).run()
+
+
+@router.get('/api/config')
+async def show_config(request: Request) -> Response:
+    """Tell agents of old where the socket is: here (section 11.1)."""
+    scheme = 'wss' if request.url.scheme == 'https' else 'ws'
+    return Response(encoding.dumps({'ws_url': f'{scheme}://{request.url.netloc}'}),
+                    media_type='application/json')
 
 
 class DeviceSocket:

@@ -25,6 +25,7 @@ class Limits:
     """
 
     messages_per_s: float | None = 2_000.0
+    message_burst: int = 2_000
     source_messages_per_s: float | None = 2_000.0
     source_burst: int = 500
     max_devices: int | None = None
@@ -73,7 +74,9 @@ class Ceilings:
     def connection_meter(self, peer: str | None, now: float) -> Meter | None:
         """Return the meter of a new connection, None if it is not metered."""
         per_s = self.limits.messages_per_s
-        return Meter(per_s, per_s, now) if per_s is not None and self._counts(peer) else None
+        if per_s is None or not self._counts(peer):
+            return None
+        return Meter(per_s, self.limits.message_burst, now)
 
     def refusal(self, source_id: str, peer: str | None, now: float) -> Refusal | None:
         """Count a message of a source that came over a socket or HTTP; None if it is welcome."""

@@ -77,7 +77,9 @@ router = APIRouter(prefix='/v1', default_response_class=Response)
 @router.get('/gateway')
 async def show_gateway(gateway: Authorised) -> Response:
     """Tell what this gateway has received and stored since its start (a route of our own)."""
-    return _json({'counters': gateway.store.counters.totals(), 'devices': len(gateway.devices)})
+    counters = gateway.store.counters
+    return _json({'counters': counters.totals(), 'dropped': counters.dropped(),
+                  'devices': len(gateway.devices)})
 
 
 @router.get('/sources')
