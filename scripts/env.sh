@@ -133,7 +133,10 @@ if ! is messages "$messages_key"; then
 fi
 if ! is packages "$packages_key"; then
     say "installing plexus_bridge"
-    install --no-build-isolation -c "$pins" -e '.[bags,gateway,test,dev]'
+    extras=bags,gateway,parquet,test,dev
+    # Schemathesis wants a newer pytest than the one that a ROS 2 of the system was made with.
+    if [ "$ros" = wheels ]; then extras=$extras,fuzz; fi
+    install --no-build-isolation -c "$pins" -e ".[$extras]"
     printf '%s\n' "$packages_key" >"$state/packages"
 fi
 if [ -n "$builder" ]; then wait "$builder" || exit 1; fi

@@ -27,7 +27,11 @@ from plexus_bridge.gateway.access import auth_routes
 from plexus_bridge.gateway.access import key_routes
 from plexus_bridge.gateway.access import page
 from plexus_bridge.gateway.access import pair_routes
-from plexus_bridge.gateway.api import data_api
+from plexus_bridge.gateway.api import devices_alias
+from plexus_bridge.gateway.api import export
+from plexus_bridge.gateway.api import fleet
+from plexus_bridge.gateway.api import readings
+from plexus_bridge.gateway.api.models import Health
 from plexus_bridge.gateway.commands import operate
 from plexus_bridge.gateway.commands import routes as command_routes
 from plexus_bridge.gateway.cors import INGEST_PATHS
@@ -58,7 +62,8 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.add_middleware(OpenToAllOrigins)
     app.include_router(ingest.router)
     app.include_router(device_socket.router)
-    app.include_router(data_api.router)
+    for routes in (readings, fleet, export, devices_alias):
+        app.include_router(routes.router)
     app.include_router(live_sockets.router)
     app.include_router(auth_routes.router)
     app.include_router(key_routes.router)
@@ -69,7 +74,8 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.include_router(run_routes.router)
     app.include_router(command_routes.router)
     app.include_router(operate.router)
-    app.add_api_route('/health', health, methods=['GET'])
+    app.add_api_route('/health', health, methods=['GET'], responses={
+        200: {'model': Health}, 503: {'model': Health}})
     for error in (HTTPException, RequestValidationError, RequestError, StoreError):
         app.add_exception_handler(error, _tell)
     return app
@@ -79,8 +85,10 @@ async def health(request: Request) -> Response:
     """Tell whether points can be stored (section 12.8); 503 if not."""
     gateway = gateway_of(request)
     failure = gateway.store.failure
-    body = {'status': 'ok' if failure is None else 'degraded', 'devices': len(gateway.devices),
-            'uptime_s': int(time.monotonic() - gateway.started)}
+    body = {
+        'status': 'ok' if failure is None else 'degraded', 'devices': len(gateway.devices),
+        'browsers': gateway.hub.open_views,
+        'uptime_s': int(time.monotonic() - gateway.started)}
     if failure is not None:
         body['error'] = failure
     return JSONResponse(body, 200 if failure is None else 503)

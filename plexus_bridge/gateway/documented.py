@@ -12,7 +12,7 @@ _MEANINGS = {
     404: 'there is no such thing', 409: 'it is there already', 410: 'used or expired',
     413: 'the body is too large', 422: 'a parameter is wrong', 428: 'this needs a confirmation',
     429: 'asked too often; see Retry-After',
-    503: 'nothing can be stored at present',
+    501: 'the gateway lacks a library for this', 503: 'nothing can be stored at present',
 }
 _ALWAYS = (401, 403, 503)
 

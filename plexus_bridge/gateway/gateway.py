@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 import logging
-import sqlite3
 import time
 from typing import Any
 from typing import Concatenate
@@ -67,6 +66,8 @@ class Gateway:
 
     `kept` says how much stays stored. `commands` are those that devices are sent, `updates` tells
     what becomes of them. `started` is monotonic seconds.
+    `kept` says how much stays stored, `started` is monotonic seconds, `exports` are those that
+    are being sent.
     """
 
     store: Store
@@ -78,6 +79,8 @@ class Gateway:
     wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(WRONG_CODES_A_MINUTE))
     settings: Settings = field(default_factory=Settings)
     updates: Updates = field(default_factory=Updates)
+    exports: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
     hub: Hub = field(init=False)
     commands: CommandRuns = field(init=False)
     cameras: Cameras = field(init=False)
@@ -143,7 +146,7 @@ class Gateway:
             await asyncio.sleep(KEY_WATCH_INTERVAL_S)
             try:
                 await self.renew_keys()
-            except sqlite3.Error as error:
+            except StoreError as error:
                 logger.warning('The keys cannot be read: %s; those known go on', error)
 
 

@@ -10,7 +10,7 @@ from plexus_bridge.gateway.gateway import Gateway
 def test_health_needs_no_key(client: Any, gateway: Gateway):
     answer = client.request('GET', '/health', headers={'x-api-key': ''})
     assert answer.status_code == 200
-    assert answer.json() == {'status': 'ok', 'devices': 0, 'uptime_s': 0}
+    assert answer.json() == {'status': 'ok', 'devices': 0, 'browsers': 0, 'uptime_s': 0}
     gateway.store._writer.failure = 'disk full'
     answer = client.request('GET', '/health')
     assert answer.status_code == 503

@@ -51,9 +51,7 @@ class _Audience:
     events: set[FrameQueue] = field(default_factory=set)
     cameras: dict[str, set[FrameQueue]] = field(default_factory=dict)
     pending: list[ReceivedPoint] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.metrics or self.events or self.cameras)
+    views: int = 0
 
 
 class Hub:
@@ -108,6 +106,11 @@ class Hub:
         self._cameras.pop(source_id, None)
 
     # -- who looks at it
+
+    @property
+    def open_views(self) -> int:
+        """Return how many streams are looked at now."""
+        return sum(audience.views for audience in self._audiences.values())
 
     def cameras(self, source_id: str) -> list[str]:
         """Return the cameras of a connected device, in the order in which they were noted."""
@@ -170,10 +173,12 @@ class Hub:
     @contextlib.contextmanager
     def _audience(self, source_id: str) -> Iterator[_Audience]:
         audience = self._audiences.setdefault(source_id, _Audience())
+        audience.views += 1
         try:
             yield audience
         finally:
-            if not audience and self._audiences.get(source_id) is audience:
+            audience.views -= 1
+            if not audience.views:
                 del self._audiences[source_id]
 
     def _tell(self, source_id: str, camera_id: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import heapq
 from itertools import islice
@@ -80,7 +81,7 @@ def latest(connection: sqlite3.Connection, slug: str, now_ms: int) -> dict[str, 
 
 
 class QueryResult(NamedTuple):
-    """Columns by metric, and whether the cap on rows was reached."""
+    """Columns by metric (or source), and whether the cap on rows was reached."""
 
     series: dict[str, dict[str, Sequence[int | float]]]
     truncated: bool
@@ -111,16 +112,34 @@ def bucketed_samples(
         connection: sqlite3.Connection, slug: str, metrics: Iterable[str] | None,
         window: Window, bucket_ms: int) -> QueryResult:
     """Return minimum, maximum, mean and count of UTC-aligned buckets, MAX_ROWS in all."""
+    return _bucketed(
+        connection, _series(connection, slug, 'metric', metrics), window, bucket_ms)
+
+
+def fleet_buckets(
+        connection: sqlite3.Connection, metric: str, window: Window,
+        bucket_ms: int) -> QueryResult:
+    """Return one metric's buckets by source instead of by metric, MAX_ROWS in all."""
+    found: dict[str, list[int]] = {}
+    for slug, number in connection.execute(
+            'SELECT slug, series.id FROM series JOIN source ON source.id = series.source '
+            "WHERE class = 'metric' AND metric = ? ORDER BY slug", (metric,)):
+        found.setdefault(slug, []).append(number)
+    return _bucketed(connection, found, window, bucket_ms)
+
+
+def _bucketed(
+        connection: sqlite3.Connection, series: Mapping[str, list[int]], window: Window,
+        bucket_ms: int) -> QueryResult:
     result: dict[str, dict[str, Sequence[int | float]]] = {}
     left = MAX_ROWS
     # A bucket that begins before the window is left out, rather than told by halves.
     start_ms = -(-window.start_ms // bucket_ms) * bucket_ms
-    for metric, numbers in _series(connection, slug, 'metric', metrics).items():
+    for name, numbers in series.items():
         rows = buckets(connection, numbers, start_ms, window.end_ms, bucket_ms, left)
         if rows:
-            columns = zip(*rows, strict=True)
-            names = ('timestamp_ms', 'min', 'max', 'avg', 'count')
-            result[metric] = dict(zip(names, columns, strict=True))
+            columns = ('timestamp_ms', 'min', 'max', 'avg', 'count')
+            result[name] = dict(zip(columns, zip(*rows, strict=True), strict=True))
             left -= len(rows)
         if not left:
             break

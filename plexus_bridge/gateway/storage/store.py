@@ -16,6 +16,7 @@ from typing import ParamSpec
 from typing import TypeVar
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway.storage.rollups import Marks
 from plexus_bridge.gateway.storage.schema import open_reader
 from plexus_bridge.gateway.storage.schema import open_writer
@@ -137,9 +138,18 @@ class Store:
     async def read(
             self, query: Callable[Concatenate[sqlite3.Connection, P], T],
             *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `query(connection, …)` on a reader thread; it sees whatever was stored before."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: query(self._reader(), *args, **kwargs))
+        """
+        Run `query(connection, …)` on a reader thread; it sees whatever was stored before.
+
+        StoreError if the database cannot be read.
+        """
+        def run() -> T:
+            try:
+                return query(self._reader(), *args, **kwargs)
+            except sqlite3.Error as error:
+                raise StoreError(f'the database cannot be read: {error}') from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, 'connection', None)
