@@ -30,6 +30,8 @@ LIBRARIES = {
     'numpy': ('python3-numpy', 'numpy'),
     'orjson': ('python3-orjson', 'orjson'),
     'paho': ('python3-paho-mqtt', 'paho-mqtt'),
+    'pyarrow': (None, 'pyarrow'),
+    'pydantic': ('python3-fastapi', 'fastapi'),
     'requests': ('python3-requests', 'requests'),
     'rosbags': (None, 'rosbags'),
     'smbus2': ('python3-smbus2', 'smbus2'),
