@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 import logging
+import sqlite3
 import time
 from typing import Any
 from typing import Concatenate
@@ -65,9 +66,8 @@ class Gateway:
     The store, the keys, the devices that are connected and the viewers that look at them.
 
     `kept` says how much stays stored. `commands` are those that devices are sent, `updates` tells
-    what becomes of them. `started` is monotonic seconds.
-    `kept` says how much stays stored, `started` is monotonic seconds, `exports` are those that
-    are being sent.
+    what becomes of them. `exports` counts those that are being sent. `started` is monotonic
+    seconds.
     """
 
     store: Store
@@ -80,7 +80,6 @@ class Gateway:
     settings: Settings = field(default_factory=Settings)
     updates: Updates = field(default_factory=Updates)
     exports: int = 0
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
     hub: Hub = field(init=False)
     commands: CommandRuns = field(init=False)
     cameras: Cameras = field(init=False)
