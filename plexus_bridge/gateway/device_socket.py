@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 import contextlib
+from dataclasses import replace
 import logging
 import time
 from typing import Any
@@ -24,6 +25,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from plexus_bridge import encoding
 from plexus_bridge.errors import AccessError
+from plexus_bridge.errors import RequestError
+from plexus_bridge.errors import StoreError
+from plexus_bridge.gateway import sources
+from plexus_bridge.gateway.access.keys import Key
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.gateway import wall_ms
@@ -53,6 +58,7 @@ router = APIRouter()
 # Frames that came before a shutdown are answered if the store does it within this time.
 GOODBYE_TIMEOUT_S = 5.0
 HANG_UP_TIMEOUT_S = 1.0
+MAX_INSTALL_ID = 256
 
 
 @router.websocket('/ws/device')
@@ -89,6 +95,7 @@ class DeviceSocket:
         self._inbox: Inbox | None = None
         self._entered_ms = 0
         self._heard_ms = 0
+        self._hello: DeviceHello | None = None
         self._until_left = contextlib.ExitStack()
         self._undecided = 0
         self._all_decided = asyncio.Event()
@@ -111,7 +118,7 @@ class DeviceSocket:
             self._sender.cancel()
             results = await asyncio.gather(self._reader, self._sender, return_exceptions=True)
             self._until_left.close()
-            hello = self._session.hello
+            hello = self._hello
             if hello is not None and self._gateway.devices.leave(hello.source_id, self):
                 self._gateway.left(hello.source_id, self._heard_ms)
             self._ended.set()
@@ -136,7 +143,7 @@ class DeviceSocket:
 
     def describe(self) -> dict[str, Any]:
         """Return what is known of the device and its connection."""
-        hello = self._session.hello
+        hello = self._hello
         assert hello is not None
         return {
             **introduction(hello), 'address': self._peer, 'connected_ms': self._entered_ms,
@@ -179,7 +186,7 @@ class DeviceSocket:
             message = await self._receive()
             self._heard_ms = wall_ms()
             for event in session.receive(message, time.monotonic(), self._heard_ms):
-                self._handle(event)
+                await self._handle(event)
             self._to_send.set()
 
     async def _receive(self) -> Message:
@@ -189,9 +196,9 @@ class DeviceSocket:
         text = message.get('text')
         return Binary(message['bytes']) if text is None else Text(payload_of(text))
 
-    def _handle(self, event: GatewayEvent) -> None:
+    async def _handle(self, event: GatewayEvent) -> None:
         if isinstance(event, HelloReceived):
-            self._let_in(event.hello)
+            await self._let_in(event.hello)
         elif isinstance(event, InvalidReceived):
             self._gateway.store.counters.add('socket_refused')
             logger.debug('Refused a message: %s %s', event.code, event.detail)
@@ -203,12 +210,20 @@ class DeviceSocket:
                 self._all_decided.clear()
             self._inbox.take(event)
 
-    def _let_in(self, hello: DeviceHello) -> None:
+    async def _let_in(self, hello: DeviceHello) -> None:
         keys = self._gateway.keys
         try:
             key = keys.admit(hello.device_token or hello.api_key, 'write', hello.source_id)
         except AccessError as error:
             self._session.refuse('', 'Invalid API key' if error.status == 401 else str(error))
+            return
+        try:
+            hello = self._hello = await self._named(hello, key)
+        except RequestError as error:
+            self._session.refuse('', str(error))
+            return
+        except StoreError as error:
+            self._session.storage_failed(str(error))
             return
         # When the key is revoked, the device hears why as it comes again.
         self._until_left.enter_context(keys.held(key, self.displace))
@@ -216,9 +231,18 @@ class DeviceSocket:
         self._inbox = Inbox(self._gateway, hello.source_id, self._peer, self, self._decide)
         self._gateway.devices.enter(hello.source_id, self)
         self._session.accept(
-            self._entered_ms, receives_commands=key.receive_commands,
+            self._entered_ms, source_id=hello.source_id, receives_commands=key.receive_commands,
             store_results=None if self._gateway.settings.store_results else False)
         self._gateway.entered(hello, self)
+
+    async def _named(self, hello: DeviceHello, key: Key) -> DeviceHello:
+        """Return the introduction under the name that is the device's own (section 3)."""
+        install_id = hello.body.get('install_id')
+        if not isinstance(install_id, str) or not 0 < len(install_id) <= MAX_INSTALL_ID \
+                or key.source_id is not None:
+            return hello
+        return replace(hello, source_id=await self._gateway.store.execute(
+            sources.claim, hello.source_id, install_id))
 
     def _decide(self, ticket: int, verdict: Refusal | str | None) -> None:
         if verdict is None:

@@ -181,9 +181,11 @@ class GatewaySession:
 
     def accept(
             self, server_time_ms: int, *, receives_commands: bool = True,
-            store_results: bool | None = None) -> None:
+            store_results: bool | None = None, source_id: str = '') -> None:
         """
         Let the device in: `authenticated` is the first thing that it hears (section 6.3).
+
+        `source_id` is the name that it goes by if that is not the one it asked for (section 3).
 
         Then it is told what is wrong with its commands, or that its key may not have any.
         `store_results` False asks the device to keep the results of commands to itself.
@@ -192,7 +194,7 @@ class GatewaySession:
         self._state = _State.LIVE
         self._acks = hello.acks
         answer: dict[str, Any] = {
-            'type': 'authenticated', 'source_id': hello.source_id,
+            'type': 'authenticated', 'source_id': source_id or hello.source_id,
             'server_time_ms': server_time_ms, 'protocol': PROTOCOL_VERSION,
             'max_frame_bytes': MAX_MESSAGE_BYTES}
         if self._acks:

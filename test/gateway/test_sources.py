@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import sqlite3
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from plexus_bridge.gateway import sources
 
+NOW_MS = 1_790_000_000_000
 UUID = '01234567-89ab-cdef-0123-456789abcdef'
 
 
@@ -51,3 +53,21 @@ def test_a_long_name_stays_one(database: sqlite3.Connection):
     slug = 'x' * 256
     assert sources.claim(database, slug, 'a') == slug
     assert sources.claim(database, slug, 'b') == 'x' * 254 + '_2'
+
+
+def test_two_installations_of_one_name_are_two_devices(
+        client: Any, device: Callable[..., Any], wait_for: Callable[..., None]):
+    one = device('rig', install_id='a' * 32)
+    two = device('rig', install_id='b' * 32)
+    assert [each.authenticated['source_id'] for each in (one, two)] == ['rig', 'rig_2']
+    for each, value in ((one, 1), (two, 2)):
+        each.telemetry(1, ('t', value, NOW_MS))
+        assert each.receive()['type'] == 'telemetry_ack'
+    assert client.samples('rig', 't') == [(NOW_MS, 1)]
+    assert client.samples('rig_2', 't') == [(NOW_MS, 2)]
+    listed = {each['source_id']: each['online'] for each in client.get('/v1/sources')['devices']}
+    assert listed == {'rig': True, 'rig_2': True}
+    two.close()
+    wait_for(lambda: not client.get('/v1/sources/rig_2')['online'], 'it has left by its own name')
+    assert device('rig', install_id='b' * 32).authenticated['source_id'] == 'rig_2'
+    assert device('rig', install_id=7).authenticated['source_id'] == 'rig', 'not an install id'
