@@ -26,8 +26,8 @@ from plexus_bridge.client.link_status import Transport
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
 from plexus_bridge.ros.intake import Intake
-from plexus_bridge.ros.intake import RuleIntake
-from plexus_bridge.ros.intake import RuleState
+from plexus_bridge.ros.rule_intake import RuleIntake
+from plexus_bridge.ros.rule_intake import RuleState
 from plexus_msgs.msg import BridgeStatus
 from plexus_msgs.msg import DropCount
 from plexus_msgs.msg import RuleStatus

@@ -241,7 +241,7 @@ def test_metric_arrays_need_no_fields(road, graph):
 
 
 def test_every_state_of_a_rule_has_its_name_in_the_message():
-    from plexus_bridge.ros.intake import RuleState
+    from plexus_bridge.ros.rule_intake import RuleState
     for state in RuleState:
         assert hasattr(RuleStatus, f'STATE_{state.name}')
 

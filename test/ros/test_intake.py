@@ -22,9 +22,9 @@ from plexus_bridge.ros.intake import EXPECTED_AT_MOST
 from plexus_bridge.ros.intake import GONE_S
 from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.intake import LONGEST_POLL_S
-from plexus_bridge.ros.intake import RuleIntake
-from plexus_bridge.ros.intake import RuleState
 from plexus_bridge.ros.intake import SHORTEST_POLL_S
+from plexus_bridge.ros.rule_intake import RuleIntake
+from plexus_bridge.ros.rule_intake import RuleState
 
 
 class Rules:

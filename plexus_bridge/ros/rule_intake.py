@@ -1,0 +1,82 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One rule on one topic of the graph, and why there is data from it, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+import enum
+import logging
+import math
+from typing import Any
+
+from rclpy.subscription import Subscription
+
+from plexus_bridge.mapping.rules import MetricRule
+from plexus_bridge.mapping.topic import Mapper
+from plexus_bridge.ros.graph import Publishers
+
+log = logging.getLogger(__name__)
+
+
+class RuleState(enum.Enum):
+    """Why there is data, or none; names as in plexus_msgs/msg/RuleStatus."""
+
+    STARTING = 'not looked at yet'
+    NO_PUBLISHER = 'nobody publishes'
+    WRONG_TYPE = 'wrong type'
+    UNKNOWN_TYPE = 'type not installed'
+    PATH_MISSING = 'path missing'
+    NOTHING_PUBLISHED = 'nothing published yet'
+    MALFORMED = 'messages cannot be read'
+    OK = 'data flows'
+
+
+_LEVELS = {
+    RuleState.OK: logging.INFO, RuleState.NO_PUBLISHER: logging.DEBUG,
+    RuleState.NOTHING_PUBLISHED: logging.DEBUG}
+
+
+@dataclass(eq=False)
+class RuleIntake:
+    """One rule on one topic: the subscription, the mapping, and how it goes."""
+
+    rule: MetricRule
+    index: int
+    topic: str
+    captures: Mapping[str, str] = field(default_factory=dict)
+    state: RuleState = RuleState.STARTING
+    reason: str = ''
+    publishers: Publishers | None = None
+    type: str = ''
+    subscription: Subscription[Any] | None = None
+    mapper: Mapper | None = None
+    message_class: Any = None
+    # The one piece of rclpy's inside that polling needs: `handle.take_message`.
+    take_message: Callable[[Any, bool], tuple[bytes, Any] | None] | None = None
+    messages: int = 0
+    unreadable: int = 0
+    # Why the first message that could not be read was so, and whether any could be.
+    trouble: str = ''
+    readable: bool = False
+    # Since when nobody publishes (the clock of `poll`), None while somebody does.
+    gone_at: float | None = None
+    last_received_ms: int = 0
+    publisher_count: int = -1
+    # On the clock of `poll`: when publishers were counted, looked at, and heard last.
+    counted_at: float = -math.inf
+    discovered_at: float = -math.inf
+    heard_at: float = -math.inf
+    poll_at: float = 0.0
+
+    def tell(self, state: RuleState, reason: str) -> None:
+        """Take note of how it goes; whatever is new is logged once."""
+        if (state, reason) == (self.state, self.reason):
+            return
+        self.state = state
+        self.reason = reason
+        log.log(_LEVELS.get(state, logging.ERROR),
+                'metrics[%d] %s: %s', self.index, self.topic or self.rule.topic, reason)
