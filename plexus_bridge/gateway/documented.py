@@ -9,7 +9,8 @@ from typing import Any
 _MEANINGS = {
     200: 'done', 202: 'not decided yet', 204: 'done, nothing to tell', 400: 'a field is wrong',
     401: 'the key is missing or not accepted', 403: 'the key does not allow this',
-    404: 'there is no such thing', 409: 'it is there already', 410: 'used or expired',
+    404: 'there is no such thing', 408: 'the body did not come in time',
+    409: 'it is there already', 410: 'used or expired',
     413: 'the body is too large', 422: 'a parameter is wrong', 428: 'this needs a confirmation',
     429: 'asked too often; see Retry-After',
     501: 'the gateway lacks a library for this', 503: 'nothing can be stored at present',

@@ -16,14 +16,17 @@ import zlib
 
 from fastapi import APIRouter
 from fastapi import Request
+from fastapi import Security
 from starlette.responses import Response
 
 from plexus_bridge import encoding
 from plexus_bridge.errors import AccessError
 from plexus_bridge.errors import PointError
 from plexus_bridge.errors import StoreError
+from plexus_bridge.gateway.access.authorise import API_KEY
 from plexus_bridge.gateway.access.keys import Key
 from plexus_bridge.gateway.cors import INGEST_PATHS
+from plexus_bridge.gateway.documented import documented
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.gateway import wall_ms
@@ -73,7 +76,13 @@ async def ingest(request: Request) -> Response:
 
 
 for _path in INGEST_PATHS:
-    router.add_api_route(_path, ingest, methods=['POST'], response_class=Response)
+    router.add_api_route(
+        _path, ingest, methods=['POST'], response_class=Response, tags=['ingest'],
+        dependencies=[Security(API_KEY)], responses=documented(400, 408, 413),
+        openapi_extra={'requestBody': {'required': True, 'content': {'application/json': {
+            'schema': {'type': 'object', 'required': ['points'], 'properties': {
+                'source_id': {'type': 'string'},
+                'points': {'type': 'array', 'items': {'type': 'object'}}}}}}}})
 
 
 def answer(status: int, body: dict[str, Any]) -> Response:
