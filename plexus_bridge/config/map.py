@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 from typing import Literal
 
+from plexus_bridge.commands.steps import CommandRule
 from plexus_bridge.config.document import Document
 from plexus_bridge.config.document import load_schema
 from plexus_bridge.config.document import Place
 from plexus_bridge.config.document import read_document
 from plexus_bridge.config.gateway_url import check_gateway_url
+from plexus_bridge.config.map_commands import read_commands
 from plexus_bridge.config.map_teleop import read_teleop
 from plexus_bridge.config.map_teleop import TeleopRule
 from plexus_bridge.errors import ConfigError
@@ -59,6 +61,7 @@ class RobotMap:
     gateway_url: str = DEFAULT_GATEWAY_URL
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[MetricRule, ...] = ()
+    commands: tuple[CommandRule, ...] = ()
     teleop: TeleopRule | None = None
     delivery: Delivery = Delivery()
 
@@ -95,6 +98,7 @@ def _robot_map(document: Document) -> RobotMap:
         metrics=tuple(
             _metric_rule(document, ('metrics', index), rule, tags)
             for index, rule in enumerate(body.get('metrics', []))),
+        commands=read_commands(document, body.get('commands', [])),
         teleop=read_teleop(document, body['teleop']) if 'teleop' in body else None,
         delivery=_delivery(body.get('delivery', {})))
 

@@ -30,12 +30,36 @@ _MSG_NAMES = {'boolean': 'bool', 'octet': 'byte', 'float': 'float32', 'double': 
 @functools.cache
 def message_class(type_name: str) -> Any:
     """Return the class of ``package/msg/Name``; MappingError says what is not installed."""
+    found = _interface(type_name, 'msg', 'sensor_msgs/msg/Imu')
+    if not hasattr(found, 'SLOT_TYPES'):
+        raise _no_such(type_name)
+    return found
+
+
+@functools.cache
+def service_class(type_name: str) -> Any:
+    """Return the class of ``package/srv/Name``; MappingError as `message_class`."""
+    found = _interface(type_name, 'srv', 'std_srvs/srv/Trigger')
+    if not hasattr(found, 'Request'):
+        raise _no_such(type_name)
+    return found
+
+
+@functools.cache
+def action_class(type_name: str) -> Any:
+    """Return the class of ``package/action/Name``; MappingError as `message_class`."""
+    found = _interface(type_name, 'action', 'plexus_msgs/action/RunCommand')
+    if not hasattr(found, 'Goal'):
+        raise _no_such(type_name)
+    return found
+
+
+def _interface(type_name: str, folder: str, example: str) -> Any:
     parts = type_name.split('/')
     if len(parts) == 2:
-        parts.insert(1, 'msg')
+        parts.insert(1, folder)
     if len(parts) != 3 or not all(part.isidentifier() for part in parts):
-        raise MappingError(
-            f'type {type_name!r}: expected a name such as "sensor_msgs/msg/Imu"')
+        raise MappingError(f'type {type_name!r}: expected a name such as "{example}"')
     package, kind, name = parts
     try:
         found = getattr(importlib.import_module(f'{package}.{kind}'), name)
@@ -45,21 +69,27 @@ def message_class(type_name: str) -> Any:
             f'ros-$ROS_DISTRO-{package.replace("_", "-")} or source the workspace that has it'
         ) from None
     except AttributeError:
-        found = None
-    if not (isinstance(found, type) and hasattr(found, 'SLOT_TYPES')):
-        raise MappingError(
-            f'type {type_name}: package {package} has no {kind} {name} here; it is an older or '
-            'newer version than the one that the messages were made with')
+        raise _no_such(type_name) from None
+    if not isinstance(found, type):
+        raise _no_such(type_name)
     return found
+
+
+def _no_such(type_name: str) -> MappingError:
+    package, *kind, name = type_name.split('/')
+    return MappingError(
+        f'type {type_name}: package {package} has no {"/".join(kind) or "msg"} {name} here; it is '
+        'an older or newer version than the one that the messages were made with')
 
 
 @functools.cache
 def message_layout(type_name: str) -> Message:
     """Return the layout of ``package/msg/Name``; MappingError as `message_class`."""
-    return _layout_of_class(message_class(type_name), type_name)
+    return layout_of_class(message_class(type_name), type_name)
 
 
-def _layout_of_class(cls: Any, type_name: str) -> Message:
+def layout_of_class(cls: Any, type_name: str) -> Message:
+    """Return the layout of a message class, or of a service's request, an action's goal …"""
     return Message(type_name, tuple(
         (name, _layout(slot)) for name, slot in
         zip(cls.get_fields_and_field_types(), cls.SLOT_TYPES, strict=True)))
