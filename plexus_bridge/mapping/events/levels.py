@@ -1,0 +1,48 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The levels of many named statuses: which of them changed, and which are heard no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+OK, WARN, ERROR, STALE = range(4)
+LEVEL_NAMES = {OK: 'OK', WARN: 'WARN', ERROR: 'ERROR', STALE: 'STALE'}
+LEVEL_SEVERITIES = {OK: 'info', WARN: 'warn', ERROR: 'error', STALE: 'error'}
+# A robot whose status names never repeat must not fill the memory.
+MAX_STATUSES = 4096
+
+
+class Levels:
+    """
+    Levels of diagnostic_msgs/msg/DiagnosticStatus by name; `now_ms` is a clock that only grows.
+
+    A status that begins with OK is no news; one that begins otherwise is.
+    """
+
+    def __init__(self, stale_s: float):
+        self._stale_ms = stale_s * 1000
+        self._levels: dict[str, int] = {}
+        # When each was heard last, the one longest ago first.
+        self._heard: dict[str, int] = {}
+
+    def heard(self, name: str, level: int, now_ms: int) -> int | None:
+        """Take a status; returns the level that it had before if that is another one."""
+        before = self._levels.get(name, OK)
+        self._levels[name] = level
+        self._heard.pop(name, None)
+        self._heard[name] = now_ms
+        if len(self._levels) > MAX_STATUSES:
+            oldest = next(iter(self._heard))
+            del self._heard[oldest], self._levels[oldest]
+        return before if level != before else None
+
+    def gone(self, now_ms: int) -> Iterator[tuple[str, int]]:
+        """Yield, once, the name and last level of those that are heard no more."""
+        for name, heard_ms in list(self._heard.items()):
+            if now_ms - heard_ms < self._stale_ms:
+                return
+            del self._heard[name]
+            if self._levels[name] != STALE:
+                yield name, self._levels[name]
+                self._levels[name] = STALE
