@@ -140,4 +140,8 @@ if ! is packages "$packages_key"; then
     printf '%s\n' "$packages_key" >"$state/packages"
 fi
 if [ -n "$builder" ]; then wait "$builder" || exit 1; fi
+for tool in node:nodejs chromium:chromium; do
+    command -v "${tool%:*}" >/dev/null ||
+        say "note: tests of the live streams that need ${tool%:*} are skipped; apt install ${tool#*:} brings it"
+done
 say "ready: .venv"
