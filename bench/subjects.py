@@ -3,9 +3,10 @@
 """
 What the bridge is compared with, each a process of its own: the limit, and the obvious bridge.
 
-``limit``: takes every message raw by polling, as the bridge does, and does nothing with it.
+``limit``: takes every message raw by polling, as often as the bridge does, and does nothing with
+it: no bridge in Python can need less. ``limit50`` does so fifty times a second.
 ``sdk``: what a user would write today: an rclpy callback for each topic that hands the values to
-the official SDK's `batch()`.
+the official SDK's `batch()`, in one call for each message, as its documentation advises.
 """
 
 from __future__ import annotations
@@ -22,27 +23,29 @@ from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import Imu
 
-POLL_S = 0.02
+from plexus_bridge.ros.intake import EVERY_DEPTH
+from plexus_bridge.ros.intake import LONGEST_POLL_S
+from plexus_bridge.ros.polling import polled_subscription
+from plexus_bridge.ros.polling import PolledGroup
 
 
-def limit(topics: int) -> None:
-    """Take and forget, fifty times a second, until the process is ended."""
-    from rclpy.event_handler import SubscriptionEventCallbacks
-
-    from plexus_bridge.ros.intake import PolledGroup
-
+def limit(topics: int, period_s: float = LONGEST_POLL_S) -> None:
+    """Take and forget, once in each period, until the process is ended."""
     node = Node('bench_limit')
     group = PolledGroup()
-    qos = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
-    takes = [node.create_subscription(
-        Imu, f'/bench/imu{index}', _nothing, qos, raw=True, callback_group=group,
-        event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False)
-    ).handle.take_message for index in range(topics)]
+    qos = QoSProfile(depth=EVERY_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
+    takes = [polled_subscription(node, Imu, f'/bench/imu{index}', qos, group).handle.take_message
+             for index in range(topics)]
     while True:
         for take in takes:
             while take(Imu, True) is not None:
                 pass
-        time.sleep(POLL_S)
+        time.sleep(period_s)
+
+
+def limit50(topics: int) -> None:
+    """Take and forget fifty times a second."""
+    limit(topics, 0.02)
 
 
 def sdk(topics: int) -> None:
@@ -68,10 +71,6 @@ def sdk(topics: int) -> None:
         rclpy.spin(node)
 
 
-def _nothing(_message: object) -> None:
-    """Stand where rclpy wants a callback."""
-
-
 if __name__ == '__main__':
     rclpy.init()
-    {'limit': limit, 'sdk': sdk}[sys.argv[1]](int(sys.argv[2]))
+    {'limit': limit, 'limit50': limit50, 'sdk': sdk}[sys.argv[1]](int(sys.argv[2]))
