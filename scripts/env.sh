@@ -137,6 +137,10 @@ if ! is packages "$packages_key"; then
     # Schemathesis wants a newer pytest than the one that a ROS 2 of the system was made with.
     if [ "$ros" = wheels ]; then extras=$extras,fuzz; fi
     install --no-build-isolation -c "$pins" -e ".[$extras]"
+    # Old versions of the official SDK, for the tests that have them meet the gateway; pure Python.
+    for version in 0.5.2 0.7.1; do
+        install --no-deps --upgrade --target "$venv/old-sdks/$version" "plexus-python==$version"
+    done
     printf '%s\n' "$packages_key" >"$state/packages"
 fi
 if [ -n "$builder" ]; then wait "$builder" || exit 1; fi

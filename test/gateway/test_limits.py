@@ -48,7 +48,7 @@ def test_devices_are_counted_and_those_that_are_there_stay():
 
 
 def test_no_limits():
-    ceilings = Ceilings(Limits(None, None, max_devices=None))
+    ceilings = Ceilings(Limits(messages_per_s=None, source_messages_per_s=None))
     assert ceilings.connection_meter(ELSEWHERE, 0.0) is None
     assert all(ceilings.refusal('kiln-7', ELSEWHERE, 0.0) is None for _ in range(10_000))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+import contextlib
 import logging
 
 from plexus_bridge.errors import StoreError
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 # From here on devices that report more are not read until these are written.
 MAX_WAITING_STATUSES = 1_000
 RETRY_S = 1.0
+READER_PATIENCE_S = 2.0
 PRUNE_EVERY = 1_000
 
 
@@ -56,6 +58,15 @@ class Recorder:
     async def room(self) -> None:
         """Wait until it has caught up enough to take more."""
         await self._room.wait()
+
+    async def written(self) -> None:
+        """Wait until what is known now is written, for who reads; not for ever."""
+        if not self._nothing_waits.is_set():
+            done = asyncio.Event()
+            self._kept.append(done.set)
+            self._wake()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(done.wait(), READER_PATIENCE_S)
 
     def note(self, run: Run, *, new: bool = False) -> None:
         """Have a run written as it will be at the next commit."""

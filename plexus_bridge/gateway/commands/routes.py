@@ -118,16 +118,16 @@ async def list_runs(
         limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 100) -> Response:
     """List the newest runs of a source's commands, the newest first."""
     gateway = _reader(request, source_id)
+    await gateway.commands.written()
     found = await gateway.store.read(records.list_runs, source_id, state, command, limit)
-    # What is under way may be newer in memory than on the disk.
-    newest = [gateway.commands.find(run.run_id) or run for run in found]
-    return answer({'runs': [run.body() for run in newest]})
+    return answer({'runs': [run.body() for run in found]})
 
 
 @router.get('/command-runs/{run_id}', responses=documented(400, 404))
 async def show_run(request: Request, source_id: str, run_id: str) -> Response:
     """Show one run with every status that its device sent."""
     gateway = _reader(request, source_id)
+    await gateway.commands.written()
     run = gateway.commands.find(run_id)
     if run is None or run.source_id != source_id:
         run = await gateway.store.read(records.find_run, source_id, run_id)

@@ -105,6 +105,10 @@ class CommandRuns:
         """Wait until the statuses that came are written."""
         await self._recorder.room()
 
+    async def written(self) -> None:
+        """Wait until the database has what is known now."""
+        await self._recorder.written()
+
     # -- requests
 
     def request(self, source_id: str, request: Request) -> Run:
