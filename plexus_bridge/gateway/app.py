@@ -36,6 +36,7 @@ from plexus_bridge.gateway.commands import operate
 from plexus_bridge.gateway.commands import routes as command_routes
 from plexus_bridge.gateway.cors import INGEST_PATHS
 from plexus_bridge.gateway.cors import OpenToAllOrigins
+from plexus_bridge.gateway.frames import routes as frame_routes
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.live import sockets as live_sockets
@@ -69,6 +70,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.include_router(key_routes.router)
     app.include_router(page.router)
     app.include_router(pair_routes.router)
+    app.include_router(frame_routes.router)
     app.include_router(source_routes.router)
     app.include_router(session_routes.router)
     app.include_router(run_routes.router)

@@ -8,6 +8,7 @@ Every method raises RequestError 400 saying what was seen and expected.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +26,7 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_OBJECT_BYTES = 64 * 1024
 # A body that is refused is read on to here: who is still sending would never see the answer.
 MAX_DISCARDED_BYTES = 20 * MAX_BODY_BYTES
+BODY_TIMEOUT_S = 60.0
 
 
 class Fields:
@@ -140,20 +142,34 @@ class Fields:
         return value
 
 
-async def read_fields(request: Request) -> Fields:
-    """Read a request's JSON object; RequestError 400 or, over MAX_BODY_BYTES, 413."""
+async def read_bounded(request: Request, max_bytes: int) -> bytes:
+    """Read a request's body; RequestError 413 if it is too large, 408 if it takes for ever."""
+    try:
+        body = await asyncio.wait_for(_read_on(request, max_bytes), BODY_TIMEOUT_S)
+    except asyncio.TimeoutError:
+        raise RequestError(
+            408, f'body: did not come within {BODY_TIMEOUT_S:.0f} s') from None
+    if body is None:
+        raise RequestError(413, f'body: expected at most {max_bytes} bytes')
+    return body
+
+
+async def _read_on(request: Request, max_bytes: int) -> bytes | None:
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > MAX_DISCARDED_BYTES:
             break
-        if size <= MAX_BODY_BYTES:
+        if size <= max_bytes:
             chunks.append(chunk)
-    if size > MAX_BODY_BYTES:
-        raise RequestError(413, f'body: expected at most {MAX_BODY_BYTES} bytes')
+    return b''.join(chunks) if size <= max_bytes else None
+
+
+async def read_fields(request: Request) -> Fields:
+    """Read a request's JSON object; RequestError 400, or as `read_bounded`."""
     try:
-        body = encoding.loads(b''.join(chunks) or b'{}')
+        body = encoding.loads(await read_bounded(request, MAX_BODY_BYTES) or b'{}')
     except ValueError as error:
         raise RequestError(400, f'invalid JSON: {error}') from None
     if not isinstance(body, dict):

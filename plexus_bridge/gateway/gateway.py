@@ -30,6 +30,7 @@ from plexus_bridge.gateway.commands.runs import CommandRuns
 from plexus_bridge.gateway.commands.updates import Updates
 from plexus_bridge.gateway.devices import Connection
 from plexus_bridge.gateway.devices import Devices
+from plexus_bridge.gateway.frames.folder import FrameFolder
 from plexus_bridge.gateway.limits import Ceilings
 from plexus_bridge.gateway.limits import Limits
 from plexus_bridge.gateway.live.hub import Hub
@@ -48,6 +49,7 @@ logger = logging.getLogger(__name__)
 KEY_WATCH_INTERVAL_S = 1.0
 KEY_CHECKS_A_MINUTE = 30  # section 2.4
 WRONG_CODES_A_MINUTE = 10
+FRAMES_NAME = 'frames'
 
 P = ParamSpec('P')
 
@@ -80,6 +82,7 @@ class Gateway:
     settings: Settings = field(default_factory=Settings)
     updates: Updates = field(default_factory=Updates)
     exports: int = 0
+    frames: FrameFolder = field(init=False)
     hub: Hub = field(init=False)
     commands: CommandRuns = field(init=False)
     cameras: Cameras = field(init=False)
@@ -88,6 +91,7 @@ class Gateway:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.frames = FrameFolder(self.store.path.parent / FRAMES_NAME)
         self.hub = Hub(self.store.counters)
         self.store.on_stored = self.hub.publish_points
         self.commands = CommandRuns(
