@@ -20,6 +20,7 @@ from rclpy.node import Node
 
 from plexus_bridge import __version__
 from plexus_bridge.client.link import Link
+from plexus_bridge.commands.check import command_problems
 from plexus_bridge.config.credentials import find_api_key
 from plexus_bridge.config.credentials import find_source_id
 from plexus_bridge.config.credentials import refusal_hint
@@ -40,8 +41,10 @@ from plexus_bridge.mapping.topic import problems_of
 from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.points import check_source_id
 from plexus_bridge.protocol.device import Hello
+from plexus_bridge.ros.control_plane import ControlPlane
 from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.layouts import message_layout
+from plexus_bridge.ros.layouts import part_layout
 from plexus_bridge.ros.logs import log_to_ros
 from plexus_bridge.ros.logs import stop_logging_to_ros
 from plexus_bridge.ros.own_topics import OwnTopics
@@ -130,7 +133,7 @@ class Bridge:
         self.counters = Counters()
         lanes = Lanes(self.counters)
         self._journal = Journal(
-            _journal_folder(folder) / f'{_file_name(source_id)}.db',
+            _folder(folder, 'journal') / f'{_file_name(source_id)}.db',
             int(self._map.delivery.max_disk_mb * 1_000_000), self.counters,
             int(self._map.delivery.min_free_disk_mb * 1_000_000))
         if self._journal.set_aside:
@@ -139,9 +142,15 @@ class Bridge:
                       self._journal.points)
         self._outbox = Outbox(lanes, self._journal, self.counters,
                               Durability(self._map.delivery.durability))
+        self._control = ControlPlane(
+            node, node.executor, self._map,
+            _folder(folder, 'commands') / f'{_file_name(source_id)}.db', self.counters,
+            lanes.sinks['urgent'])
         self.link = Link(
             gateway_url, Hello(api_key, source_id, PLATFORM, __version__), self._outbox,
-            self.counters, user_agent=f'{PLATFORM}/{__version__}')
+            self.counters, user_agent=f'{PLATFORM}/{__version__}',
+            control=self._control.dispatcher)
+        self._control.dispatcher.wake = self.link.wake
         self.intake = Intake(
             node, self._map.metrics, lanes, self.counters,
             simulated=node.get_parameter('use_sim_time').value,
@@ -162,6 +171,7 @@ class Bridge:
 
     def run(self, stop: StopRequest) -> None:
         """Bridge until told to stop; then deliver what can be delivered within two seconds."""
+        self._control.start()
         self.link.start()
         # What is there now stays: the collector need not look through it again and again, while
         # points come and go by the thousand.
@@ -176,15 +186,18 @@ class Bridge:
                 next_flush = now + flush_s
                 self._flush()
                 self.intake.clock_correction_ms = self.link.status.correction_ms
+        self._control.close()
         self.intake.poll(time.monotonic())
         self.intake.close()
         self._flush()
         self.link.stop()
+        self._control.forget()
         self._flush(everything=True)
         self._journal.close()
 
     def _flush(self, *, everything: bool = False) -> None:
         self._own_topics.poll(self.intake.clock_correction_ms)
+        self._control.poll(self.intake.clock_correction_ms)
         try:
             self._outbox.flush(everything=everything)
         except JournalError as error:
@@ -193,15 +206,15 @@ class Bridge:
                 log.error('%s; what is measured meanwhile is sent from memory', error)
 
 
-def _journal_folder(folder: Path) -> Path:
-    journal = folder / 'journal'
+def _folder(folder: Path, name: str) -> Path:
+    made = folder / name
     try:
-        journal.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigError(
-            f'{journal}: this folder cannot be made: {error.strerror}; set PLEXUS_HOME to a '
+            f'{made}: this folder cannot be made: {error.strerror}; set PLEXUS_HOME to a '
             'folder that may be written to') from None
-    return journal
+    return made
 
 
 def _file_name(source_id: str) -> str:
@@ -213,7 +226,7 @@ def _file_name(source_id: str) -> str:
 
 
 def check_known_types(robot_map: RobotMap) -> None:
-    """Raise ConfigError for rules whose type is given and does not have the mapped paths."""
+    """Raise ConfigError for rules whose type is given and does not have what they name."""
     document = robot_map.document
     for rule in robot_map.metrics:
         if rule.type is None:
@@ -226,4 +239,7 @@ def check_known_types(robot_map: RobotMap) -> None:
         captures = dict.fromkeys(TopicPattern(rule.topic).names, '1')
         for line in problems_of(rule, layout, captures):
             document.problem((*rule.place, 'fields'), line)
+    for command in robot_map.commands:
+        for place, text in command_problems(command, part_layout):
+            document.problem(place, text)
     document.raise_problems()

@@ -88,6 +88,20 @@ def message_layout(type_name: str) -> Message:
     return layout_of_class(message_class(type_name), type_name)
 
 
+def part_layout(type_name: str, part: str) -> Message:
+    """
+    Return the layout of a part of an interface; MappingError as `message_class`.
+
+    `part` is Request or Response of a service, Goal, Result or Feedback of an action, '' of a
+    message.
+    """
+    if not part:
+        return message_layout(type_name)
+    find = service_class if part in ('Request', 'Response') else action_class
+    whole = find(type_name)
+    return layout_of_class(getattr(whole, part), f'{type_name} {part.lower()}')
+
+
 def layout_of_class(cls: Any, type_name: str) -> Message:
     """Return the layout of a message class, or of a service's request, an action's goal …"""
     return Message(type_name, tuple(
