@@ -22,6 +22,9 @@ from websockets.frames import Frame
 _ON_PONG = 'plexus_bridge.on_pong'
 _ON_LOST = 'plexus_bridge.on_lost'
 
+# A little more than uvicorn itself waits for the answer to a close frame.
+CUT_TIMEOUT_S = 11.0
+
 
 class DeviceWebSocketProtocol(WebSocketsSansIOProtocol):
     """As uvicorn's, with the two callbacks of `watch`."""
@@ -42,6 +45,17 @@ class DeviceWebSocketProtocol(WebSocketsSansIOProtocol):
         if not self.read_paused:
             self.read_paused = True
             self.transport.pause_reading()
+
+    async def run_asgi(self) -> None:
+        """Run the application, and cut off a peer that then does not take what waits for it."""
+        await super().run_asgi()
+        # Closing alone would wait for ever until the peer has read everything.
+        self.loop.call_later(CUT_TIMEOUT_S, self.transport.abort)
+
+    def keepalive_timeout(self) -> None:
+        """Cut off a peer that answers no ping, with whatever it has not read."""
+        super().keepalive_timeout()
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell of the end of the TCP connection."""

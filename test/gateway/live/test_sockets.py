@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from plexus_bridge.gateway import web_socket
 from plexus_bridge.gateway.access.keys import create_key
 from plexus_bridge.gateway.access.keys import KeyRequest
 from plexus_bridge.gateway.access.keys import read_entries
@@ -243,6 +244,21 @@ class TestVideo:
         assert dropped()['live_video_frames'] >= 20
         assert slow.receive()['type'] == 'init'
         assert slow.receive()['type'] == 'video_frame'
+
+
+    def test_a_viewer_that_does_not_read_is_cut_off_in_the_end(
+            self, server: Any, stream: Any, gateway: Any, show: Any, wait_for: Any,
+            monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(sockets, 'CLOSE_TIMEOUT_S', 0.1)
+        monkeypatch.setattr(web_socket, 'CUT_TIMEOUT_S', 0.1)
+        connections = server[0].server_state.connections
+        before = set(connections)
+        stream(f'{SOURCE}/video/stream?camera_id=front&timeout=0.5')
+        wait_for(lambda: gateway.hub.viewers('kiln-7', 'front') == 1, 'the viewer is there')
+        assert len(set(connections) - before) == 1
+        while not gateway.store.counters.dropped().get('live_video_frames'):
+            show('front', bytes(700_000))
+        wait_for(lambda: not set(connections) - before, 'it was cut off')
 
 
 class TestWhenNothingCanBeStored:
