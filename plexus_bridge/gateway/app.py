@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse
 from starlette.responses import Response
 
@@ -43,6 +44,7 @@ from plexus_bridge.gateway.live import sockets as live_sockets
 from plexus_bridge.gateway.runs import run_routes
 from plexus_bridge.gateway.runs import session_routes
 
+MIN_GZIP_BYTES = 4096
 # What the app API calls its errors (section 10.7).
 APP_CODES = {401: 'UNAUTHORIZED', 402: 'UPGRADE_REQUIRED', 403: 'FORBIDDEN', 404: 'NOT_FOUND',
              409: 'CONFLICT', 429: 'RATE_LIMITED', 500: 'INTERNAL_ERROR', 503: 'DATABASE_ERROR'}
@@ -60,6 +62,8 @@ def create_app(gateway: Gateway) -> FastAPI:
     # A redirect would lose the points of an SDK that posts to "/ingest/" (section 5.4).
     app = FastAPI(title='Plexus local gateway', lifespan=lifespan, redirect_slashes=False)
     app.state.gateway = gateway
+    # Fast rather than small: a day of samples over a field radio is what it is for.
+    app.add_middleware(GZipMiddleware, minimum_size=MIN_GZIP_BYTES, compresslevel=1)
     app.add_middleware(OpenToAllOrigins)
     app.include_router(ingest.router)
     app.include_router(device_socket.router)

@@ -32,3 +32,18 @@ def test_errors_say_detail(client: Any):
 def test_the_interface_is_described(client: Any):
     paths = client.get('/openapi.json')['paths']
     assert {'/ingest', '/api/ingest', '/v1/sources/{source_id}/metrics/query'} <= paths.keys()
+
+
+def test_long_answers_are_compressed_for_who_asks(client: Any):
+    points = [{'metric': 't', 'value': index / 7, 'timestamp': 1_790_000_000_000 + index}
+              for index in range(2000)]
+    client.post('/ingest', {'source_id': 'kiln-7', 'points': points})
+    path = '/v1/sources/kiln-7/metrics/query?start=1790000000000&end=1790000010000&interval=raw'
+    packed = client.request('GET', path, headers={'Accept-Encoding': 'gzip'})
+    plain = client.request('GET', path, headers={'Accept-Encoding': 'identity'})
+    assert packed.headers['content-encoding'] == 'gzip'
+    assert 'content-encoding' not in plain.headers
+    assert packed.json() == plain.json()
+    assert packed.headers['access-control-allow-origin'] == '*'
+    short = client.request('GET', '/v1/sources', headers={'Accept-Encoding': 'gzip'})
+    assert 'content-encoding' not in short.headers
