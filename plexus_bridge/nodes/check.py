@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 import sys
 
 from plexus_bridge.authoring.dry_run import dry_run
@@ -19,6 +20,7 @@ from plexus_bridge.errors import BagError
 from plexus_bridge.errors import ConfigError
 from plexus_bridge.exit_codes import EXIT_CONFIGURATION
 from plexus_bridge.exit_codes import EXIT_FAILURE
+from plexus_bridge.mapping.layout import Message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +39,10 @@ def run(args: argparse.Namespace) -> int:
         robot_map = load_map(args.map)
         if args.bag:
             with Bag(args.bag) as bag:
-                return _try(robot_map, BagSource(bag))
+                source = BagSource(bag)
+                _check_commands(robot_map, source.layout)
+                return _try(robot_map, source)
+        _check_commands(robot_map)
         if args.live:
             from plexus_bridge.ros.survey import survey
             with survey(args.seconds) as graph:
@@ -48,14 +53,29 @@ def run(args: argparse.Namespace) -> int:
     except BagError as error:
         print(f'plexus-bridge check: {error}', file=sys.stderr)
         return EXIT_FAILURE
-    rules = len(robot_map.metrics)
-    if not rules:
+    rules, commands = len(robot_map.metrics), len(robot_map.commands)
+    if not rules and not commands:
         print(f'{args.map}: has no rules, so nothing would be sent; plexus-bridge init '
               'proposes some', file=sys.stderr)
         return 0
-    print(f'{args.map}: {rules} rule{"" if rules == 1 else "s"}, no problem found; with --bag or '
+    counted = f'{rules} rule{"" if rules == 1 else "s"}' + (
+        f', {commands} command{"" if commands == 1 else "s"}' if commands else '')
+    print(f'{args.map}: {counted}, no problem found; with --bag or '
           '--live it is tried on messages, and its paths on their types')
     return 0
+
+
+def _check_commands(robot_map: RobotMap, recorded: Callable[[str], Message] | None = None) -> None:
+    if not robot_map.commands:
+        return
+    try:
+        from plexus_bridge.ros.command_check import check_commands
+    except ImportError:
+        print('commands: there is no ROS 2 here, so their types were not looked at',
+              file=sys.stderr)
+        return
+    for line in check_commands(robot_map, recorded):
+        print(f'command {line}, so it was not looked at', file=sys.stderr)
 
 
 def _try(robot_map: RobotMap, source: Source) -> int:
