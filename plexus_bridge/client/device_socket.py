@@ -40,6 +40,7 @@ MAX_RECEIVED_BYTES = 1024 * 1024
 MAX_READ_BYTES = 262_144
 MAX_READ_FRAMES = 256
 _SEND_CHUNK = 65536
+KERNEL_UNSENT_BYTES = 32768
 _SWITCHING_PROTOCOLS = 101
 # websocket-client heeds the list of hosts without a proxy only where a proxy is named.
 _NO_PROXY = {'http_proxy_host': 'unused.invalid', 'http_no_proxy': ['*']}
@@ -82,7 +83,7 @@ class DeviceSocket:
 
     def __init__(self, url: str, *, timeout_s: float = CONNECT_TIMEOUT_S):
         self._connection = _BoundedWebSocket(
-            sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),), skip_utf8_validation=True)
+            sockopt=_socket_options(), skip_utf8_validation=True)
         deadline = _Deadline(self._connection, timeout_s)
         try:
             # The time-out is for connecting and for each single read of the answer.
@@ -220,6 +221,14 @@ def wait(connection: DeviceSocket | None, wake: socket.socket, timeout_s: float
             writing.append(connection)
     readable, writable, _ = select.select(reading, writing, [], timeout_s)
     return connection in readable or unread, bool(writable)
+
+
+def _socket_options() -> tuple[tuple[int, int, int], ...]:
+    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+    # What the kernel holds unsent stands before everything urgent; not all systems can bound it.
+    if hasattr(socket, 'TCP_NOTSENT_LOWAT'):
+        options.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_UNSENT_BYTES))
+    return tuple(options)
 
 
 class _Deadline:

@@ -13,6 +13,7 @@ from plexus_bridge.client.ingest import Outcome
 from plexus_bridge.client.ingest import Result
 from plexus_bridge.client.verdicts import Verdicts
 from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.frames import Frame
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.protocol import backoff
 
@@ -21,16 +22,19 @@ log = logging.getLogger(__name__)
 
 class HttpRoad:
     """
-    Takes frames from the outbox, and carries out what the gateway answers; the link's thread.
+    Sends the frames that `take` gives, and carries out what the gateway answers; the link's
+    thread.
 
     `wake` is called, from another thread, when an answer came. `tell` hears how the road is:
     empty while it leads to the gateway, else why not, and whether the key is the reason.
     """
 
     def __init__(self, gateway_url: str, api_key: str, source_id: str, user_agent: str, *,
-                 outbox: Outbox, verdicts: Verdicts, counters: Counters,
+                 outbox: Outbox, take: Callable[[float], Frame | None], verdicts: Verdicts,
+                 counters: Counters,
                  wake: Callable[[], None], tell: Callable[[str, bool], None]):
         self._outbox = outbox
+        self._take = take
         self._verdicts = verdicts
         self._counters = counters
         self._wake = wake
@@ -61,7 +65,7 @@ class HttpRoad:
         """Post the next frame, if it is time for one."""
         if self._ingest.busy or now < self._next_post or self._outcomes:
             return
-        frame = self._outbox.take()
+        frame = self._take(now)
         if frame is None:
             return
         self._counters.add('frames_sent_http')

@@ -14,18 +14,20 @@ import contextlib
 from dataclasses import replace
 import logging
 import math
-import socket
 import threading
 import time
 
 from plexus_bridge.client.device_socket import DeviceSocket
 from plexus_bridge.client.device_socket import socket_url
 from plexus_bridge.client.device_socket import wait
+from plexus_bridge.client.gateway_clock import ClockEstimate
 from plexus_bridge.client.http_road import HttpRoad
 from plexus_bridge.client.link_status import LinkStatus
 from plexus_bridge.client.link_status import Transport
 from plexus_bridge.client.news import News
+from plexus_bridge.client.sending import Sending
 from plexus_bridge.client.verdicts import Verdicts
+from plexus_bridge.client.waker import Waker
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.delivery.video import VideoFrames
@@ -33,13 +35,17 @@ from plexus_bridge.errors import LinkError
 from plexus_bridge.errors import NotAuthorised
 from plexus_bridge.protocol import backoff
 from plexus_bridge.protocol import device
+from plexus_bridge.protocol import device_events
 from plexus_bridge.protocol.control import Control
+from plexus_bridge.protocol.messages import CloseCode
 
 log = logging.getLogger(__name__)
 
-# Written but not yet taken by the network: more would make urgent frames wait.
-MAX_UNSENT_BYTES = 65536
+# Answers that say that a gateway is sent more messages than it takes.
+_TOO_MANY = ('RATE_LIMITED', 'SOURCE_LIMIT')
 _LONGEST_WAIT_S = 5.0
+_Decided = (device_events.FramesStored, device_events.FramesDiscarded,
+            device_events.FramesReturned)
 
 
 class Link:
@@ -48,13 +54,15 @@ class Link:
 
     `control` says and hears what is not telemetry, `video` holds frames that go when nothing else
     waits. `device_url` is the address of the device socket where it is not the gateway's; empty,
-    there is none, and telemetry goes by HTTP alone. `on_change` is called, on the link's thread,
+    there is none, and telemetry goes by HTTP alone. Without `max_bytes_per_s` (before framing
+    and compression) the network alone is the limit. `on_change` is called, on the link's thread,
     after the status has changed.
     """
 
     def __init__(self, gateway_url: str, hello: device.Hello, outbox: Outbox,
                  counters: Counters, *, user_agent: str, control: Control | None = None,
-                 video: VideoFrames | None = None, device_url: str | None = None):
+                 video: VideoFrames | None = None, device_url: str | None = None,
+                 max_bytes_per_s: float | None = None):
         if device_url is None:
             device_url = gateway_url
         self._url = socket_url(device_url) if device_url else ''
@@ -66,21 +74,22 @@ class Link:
         self._counters = counters
         self._news = News()
         self._verdicts = Verdicts(outbox, counters, self._news)
+        self._sending = Sending(self._session, outbox, counters, video=video,
+                                max_bytes_per_s=max_bytes_per_s)
         self._http = HttpRoad(
             gateway_url, hello.api_key, hello.source_id, user_agent, outbox=outbox,
-            verdicts=self._verdicts, counters=counters, wake=self.wake, tell=self._tell_http)
+            take=self._sending.take_for_http, verdicts=self._verdicts, counters=counters,
+            wake=self.wake, tell=self._tell_http)
         self._socket: DeviceSocket | None = None
         self._socket_backoff = backoff.Backoff()
         self._error_backoff = backoff.Backoff()
         self._next_connect = 0.0 if self._url else math.inf
-        self._reconnect = self._hurry = False
+        self._reconnect = self._reconnecting = self._hurry = False
         self._told_down = ''
         self._status = self._told_status = LinkStatus()
         self._stop_by: float | None = None
         self._stopping = threading.Event()
-        self._reader, self._waker = socket.socketpair()
-        self._reader.setblocking(False)
-        self._waker.setblocking(False)
+        self._waker = Waker()
         self._thread = threading.Thread(target=self._run, name='plexus-link', daemon=True)
 
     @property
@@ -102,9 +111,7 @@ class Link:
 
     def wake(self) -> None:
         """Say that there is something to do; any thread may."""
-        # Where it blocks, enough wake-ups are waiting already; once closed, nobody waits.
-        with contextlib.suppress(OSError):
-            self._waker.send(b'\0')
+        self._waker.wake()
 
     def reconnect(self) -> None:
         """
@@ -130,7 +137,6 @@ class Link:
             self._thread.join(drain_s + 1.0)
         self._http.close(timeout_s=0.5)
         if not self._thread.is_alive():
-            self._reader.close()
             self._waker.close()
 
     # -- the thread
@@ -174,12 +180,10 @@ class Link:
         self._connect_if_due(now)
         self._handle(self._session.tick(now))
         self._http.heed_answers(now)
-        self._send_control(now)
-        self._send_frames(now)
-        self._send_video()
+        self._send(now)
         self._tell_change()
-        readable, writable = wait(self._socket, self._reader, self._patience(now))
-        self._clear_wakes()
+        readable, writable = wait(self._socket, self._waker.reader, self._patience(now))
+        self._waker.clear()
         if self._socket and writable:
             self._socket.write()
         if self._socket and readable:
@@ -204,16 +208,12 @@ class Link:
             deadline = self._http.deadline()
             if deadline is not None and deadline > now:
                 moments.append(deadline)
+        deadline = self._sending.deadline(now)
+        if deadline is not None:
+            moments.append(deadline)
         if self._stop_by is not None:
             moments.append(self._stop_by)
         return max(0.0, min(moments) - now)
-
-    def _clear_wakes(self) -> None:
-        try:
-            while len(self._reader.recv(4096)) == 4096:
-                pass
-        except BlockingIOError:
-            pass
 
     # -- the socket
 
@@ -221,7 +221,9 @@ class Link:
         if self._reconnect:
             self._reconnect = False
             if self._session.connected:
+                self._reconnecting = True
                 self._handle(self._session.close())
+                self._reconnecting = False
                 self._next_connect = 0.0
         if self._hurry:
             self._hurry = False
@@ -252,43 +254,15 @@ class Link:
             if self._socket is not None:
                 self._socket.send(message)
 
-    def _send_control(self, now: float) -> None:
+    def _send(self, now: float) -> None:
         if self._control is not None and self._session.live:
             for message in self._control.messages_to_send(now):
                 self._session.send(message)
-
-    def _send_video(self) -> None:
-        """Send pictures, one at a time, while nothing else waits for the network."""
-        if self._video is None:
-            return
-        if not self._session.live:
-            if frames := self._video.clear():
-                self._counters.drop('video_offline', frames)
-            return
-        while self._socket is not None and not self._socket.unsent_bytes:
-            frame = self._video.take()
-            if frame is None:
-                return
-            self._session.send_video(frame.message)
-            self._write_messages()
-            self._counters.add('video_bytes_sent', len(frame.message.payload))
-            self._video.sent(frame, time.monotonic())
-
-    def _send_frames(self, now: float) -> None:
-        self._write_messages()
-        while (self._socket is not None and self._session.can_send(1)
-                and self._socket.unsent_bytes < MAX_UNSENT_BYTES):
-            frame = self._outbox.take()
-            if frame is None:
-                return
-            if not self._session.can_send(frame.points):
-                self._outbox.give_back([frame.key])
-                return
-            self._session.send_telemetry(frame.key, frame.points_json, frame.points, now)
-            self._counters.add('frames_sent')
-            self._counters.add('points_sent', frame.points)
-            self._counters.add('bytes_sent', len(frame.points_json))
-            self._write_messages()
+        if self._video is not None and not self._session.live and (
+                pictures := self._video.clear()):
+            self._counters.drop('video_offline', pictures)
+        if self._socket is not None:
+            self._sending.send(self._socket, now)
         # While a socket is being opened, wait for it: HTTP is for when it fails.
         if not self._session.acks and (self._session.live or not self._session.connected):
             self._http.send(now)
@@ -300,21 +274,21 @@ class Link:
 
     # -- what the session says
 
-    def _handle(self, events: list[device.DeviceEvent]) -> None:
+    def _handle(self, events: list[device_events.DeviceEvent]) -> None:
+        too_long = any(isinstance(event, device_events.Disconnected)
+                       and event.code == CloseCode.TOO_BIG for event in events)
         for event in events:
-            if isinstance(event, device.FramesStored):
-                self._verdicts.stored(event.keys)
-            elif isinstance(event, device.FramesDiscarded):
-                self._verdicts.discarded(event)
-            elif isinstance(event, device.FramesReturned):
-                self._verdicts.returned(event.keys)
-            elif isinstance(event, device.Authenticated):
+            if isinstance(event, _Decided):
+                self._decide(event, too_long)
+            elif isinstance(event, device_events.ClockRead):
+                self._heard_time(event.server_time_ms, event.round_trip_s)
+            elif isinstance(event, device_events.Authenticated):
                 self._authenticated(event)
-            elif isinstance(event, device.Refused):
+            elif isinstance(event, device_events.Refused):
                 self._refuse(event)
-            elif isinstance(event, device.Disconnected):
+            elif isinstance(event, device_events.Disconnected):
                 self._disconnected(event)
-            elif isinstance(event, device.Trouble):
+            elif isinstance(event, device_events.Trouble):
                 self._counters.add('gateway_complaints')
                 if self._news.is_new(f'{event.code} {event.detail}'):
                     log.warning('the gateway complains: %s %s', event.code, event.detail)
@@ -322,7 +296,31 @@ class Link:
                 log.info('message %r of the gateway is not known here', event.kind)
         self._write_messages()
 
-    def _authenticated(self, event: device.Authenticated) -> None:
+    def _decide(self, event: device_events.FramesStored | device_events.FramesDiscarded
+                | device_events.FramesReturned, too_long: bool) -> None:
+        """Carry out the gateway's word on frames; `too_long`: it closed because of one."""
+        if isinstance(event, device_events.FramesStored):
+            self._verdicts.stored(event.keys)
+        elif isinstance(event, device_events.FramesReturned):
+            if too_long:
+                self._verdicts.too_long(self._sending.longest(event.keys))
+            self._verdicts.returned(event.keys)
+        else:
+            self._verdicts.discarded(event)
+            if event.code in _TOO_MANY:
+                self._sending.too_many_messages()
+        self._sending.answered(event.keys, time.monotonic())
+
+    def _heard_time(self, server_time_ms: float, round_trip_s: float) -> None:
+        """Learn the gateway's time, if this tells it better than what is known."""
+        now = time.monotonic()
+        heard = ClockEstimate.from_round_trip(server_time_ms, round_trip_s, now)
+        clock = heard.better(self._status.clock, now)
+        self._status = replace(
+            self._status, clock=clock, clock_offset_ms=clock.now_ms(now) - time.time() * 1000,
+            clock_error_ms=clock.error_at(now))
+
+    def _authenticated(self, event: device_events.Authenticated) -> None:
         again = self._status.connections > 0
         if self._control is not None:
             self._control.opened(event.answer, time.monotonic())
@@ -333,15 +331,11 @@ class Link:
             self._status, transport=Transport.SOCKET if event.acks else Transport.HTTP, detail='',
             refused=False, connections=self._status.connections + 1)
         if event.server_time_ms is not None:
-            # The gateway read its clock somewhere within the round trip: half of it is the error.
-            wall_ms = time.time() * 1000 - event.round_trip_s * 500
-            self._status = replace(
-                self._status, clock_offset_ms=event.server_time_ms - wall_ms,
-                clock_error_ms=event.round_trip_s * 500)
+            self._heard_time(event.server_time_ms, event.round_trip_s)
         log.info('%s to %s%s', 'reconnected' if again else 'connected', self._url,
                  '' if event.acks else ', which does not acknowledge: telemetry goes by HTTP')
 
-    def _refuse(self, event: device.Refused) -> None:
+    def _refuse(self, event: device_events.Refused) -> None:
         if event.code == 'streaming_requires_plan':
             self._status = replace(self._status, refused=True, without_socket=True)
             log.warning('the plan does not include the device socket; telemetry goes by HTTP')
@@ -356,9 +350,10 @@ class Link:
                 detail)
         self._status = replace(self._status, refused=True, detail=detail)
 
-    def _disconnected(self, event: device.Disconnected) -> None:
+    def _disconnected(self, event: device_events.Disconnected) -> None:
         self._write_messages_quietly()
         self._drop_socket()
+        self._sending.lost()
         if self._control is not None:
             self._control.lost(time.monotonic())
         refused = self._status.refused
@@ -367,7 +362,7 @@ class Link:
             delay = max(delay, backoff.REFUSED_DELAY_S)
         self._next_connect = time.monotonic() + delay
         self._status = replace(self._status, transport=Transport.NONE, detail=event.reason)
-        if self._stop_by is None:
+        if self._stop_by is None and not self._reconnecting:
             log.warning('not connected: %s; next try in %.1f s', event.reason, delay)
 
     def _write_messages_quietly(self) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 import enum
 
+from plexus_bridge.client.gateway_clock import ClockEstimate
+
 
 class Transport(enum.Enum):
     """How telemetry leaves at the moment."""
@@ -22,7 +24,8 @@ class LinkStatus:
     What the link knows of itself; `detail` says why there is none.
 
     `refused`: the gateway says no, to the key, or `without_socket` only to the device socket,
-    which the plan does not include.
+    which the plan does not include. `clock_offset_ms` is the gateway's clock minus ours when it
+    was last heard, ± `clock_error_ms`; `clock` tells the gateway's time whatever ours does.
     """
 
     transport: Transport = Transport.NONE
@@ -32,6 +35,7 @@ class LinkStatus:
     connections: int = 0
     clock_offset_ms: float | None = None
     clock_error_ms: float | None = None
+    clock: ClockEstimate | None = None
 
     @property
     def key_refused(self) -> bool:

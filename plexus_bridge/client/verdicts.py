@@ -11,7 +11,7 @@ import time
 from plexus_bridge.client.news import News
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.outbox import Outbox
-from plexus_bridge.protocol import device
+from plexus_bridge.protocol import device_events
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,11 @@ class Verdicts:
         """Take back frames of which nobody knows what became."""
         self._counters.add('frames_resent', self._outbox.give_back(keys))
 
-    def discarded(self, event: device.FramesDiscarded) -> None:
+    def too_long(self, key: int) -> None:
+        """Heed a gateway that closed because of a message's length (code 1009)."""
+        self.refused([key], 'gateway_message_too_big', 'the gateway closed with 1009')
+
+    def discarded(self, event: device_events.FramesDiscarded) -> None:
         """Heed an `error` that names a frame (protocol section 6.6)."""
         reason = f'gateway_{event.code.lower() or "error"}'
         self._counters.add(f'frames_{reason}', len(event.keys))

@@ -30,14 +30,22 @@ class VideoFrames:
     The newest frame of each camera; `put` is for any thread, `take` and `sent` the link's.
 
     `wake` is called when there is something to take; `on_sent` with every frame that was handed
-    to the network whole, so that the encoders learn what the link carries.
+    to the network whole, so that the encoders learn what the link carries. `bytes_per_s` is what
+    the link has for video now, measured while it is pressed and within `delivery.max_bytes_per_s`;
+    None while nobody knows a bound. Encoders that stay below it keep nothing else waiting.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, VideoFrame] = {}
+        self.bytes_per_s: float | None = None
         self.wake: Callable[[], None] = _nobody
         self.on_sent: Callable[[VideoFrame, float], None] = _nothing
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._waiting)
 
     def put(self, frame: VideoFrame) -> VideoFrame | None:
         """Offer a frame; returns the older one that gives way to it, if any."""

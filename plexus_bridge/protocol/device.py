@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 import enum
 from types import MappingProxyType
@@ -21,6 +20,18 @@ from typing import Any
 
 from plexus_bridge.errors import LocalProtocolError
 from plexus_bridge.errors import RemoteProtocolError
+from plexus_bridge.points import FIRST_MILLISECOND_STAMP
+from plexus_bridge.points import LAST_MILLISECOND_STAMP
+from plexus_bridge.protocol.device_events import Authenticated
+from plexus_bridge.protocol.device_events import ClockRead
+from plexus_bridge.protocol.device_events import DeviceEvent
+from plexus_bridge.protocol.device_events import Disconnected
+from plexus_bridge.protocol.device_events import FramesDiscarded
+from plexus_bridge.protocol.device_events import FramesReturned
+from plexus_bridge.protocol.device_events import FramesStored
+from plexus_bridge.protocol.device_events import MessageReceived
+from plexus_bridge.protocol.device_events import Refused
+from plexus_bridge.protocol.device_events import Trouble
 from plexus_bridge.protocol.messages import Binary
 from plexus_bridge.protocol.messages import Close
 from plexus_bridge.protocol.messages import CloseCode
@@ -59,79 +70,6 @@ class Hello:
             'protocol': PROTOCOL_VERSION, 'hears_goodbye': True, 'acks': True}
 
 
-@dataclass(frozen=True)
-class Authenticated:
-    """
-    We are in. `round_trip_s` is the time between question and answer: the gateway's clock read
-    `server_time_ms` somewhere within it. `acks` tells whether telemetry is acknowledged; `answer`
-    is the whole message.
-    """
-
-    acks: bool
-    server_time_ms: float | None
-    round_trip_s: float
-    answer: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The gateway does not let us in; `code` is empty with gateways that give none."""
-
-    code: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class FramesStored:
-    """The gateway has these frames safe on disk."""
-
-    keys: Sequence[int]
-
-
-@dataclass(frozen=True)
-class FramesDiscarded:
-    """The gateway threw these frames away: as they are, sending them again is pointless."""
-
-    keys: Sequence[int]
-    code: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class FramesReturned:
-    """Nobody knows what became of these frames, oldest first: send them again."""
-
-    keys: Sequence[int]
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """The gateway complains about something that is no telemetry frame, or makes no sense."""
-
-    code: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class MessageReceived:
-    """Another message of the gateway's; `body` is its JSON object."""
-
-    kind: str
-    body: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Disconnected:
-    """The connection is over; `goodbye` if the gateway said so with a close frame."""
-
-    reason: str
-    goodbye: bool
-
-
-DeviceEvent = (Authenticated | Refused | FramesStored | FramesDiscarded | FramesReturned | Trouble
-               | MessageReceived | Disconnected)
-
-
 class _State(enum.Enum):
     DOWN = 'no connection'
     AUTHENTICATING = 'waiting for authenticated'
@@ -160,6 +98,8 @@ class DeviceSession:
         self._opened_at = 0.0
         self._heartbeat_at = 0.0
         self._released_at = 0.0
+        # When a heartbeat went out that was not answered yet.
+        self._heartbeat_sent: float | None = None
 
     @property
     def live(self) -> bool:
@@ -194,14 +134,24 @@ class DeviceSession:
         self._released_at = now
         self._outgoing.append(encode(self._hello.message(hello_more)))
 
-    def can_send(self, points: int) -> bool:
-        """Tell whether a frame of so many points fits into the window (section 6.5)."""
+    def room_points(self, reserved_frames: int = 0, reserved_points: int = 0) -> int | None:
+        """
+        Return how many points a frame may have to fit into the window (section 6.5).
+
+        None: as many as it likes. What is reserved is left free for others.
+        """
         if not self.acks:
-            return False
+            return 0
         if not self._window:
-            return True
-        return (len(self._window) < WINDOW_FRAMES
-                and self._window_points + points <= WINDOW_POINTS)
+            return None
+        if len(self._window) >= WINDOW_FRAMES - reserved_frames:
+            return 0
+        return max(0, WINDOW_POINTS - reserved_points - self._window_points)
+
+    def can_send(self, points: int) -> bool:
+        """Tell whether a frame of so many points fits into the window."""
+        room = self.room_points()
+        return room is None or 0 < points <= room
 
     def send_telemetry(self, key: int, points_json: bytes, points: int, now: float) -> None:
         """Send a frame; `points_json` is the points' JSON objects with commas between them."""
@@ -251,9 +201,11 @@ class DeviceSession:
         if self._window and now >= self._ack_deadline():
             return self.lost(f'no acknowledgement within {ACK_TIMEOUT_S:.0f} s')
         self._heartbeat_at = now + HEARTBEAT_S
+        self._heartbeat_sent = now
+        # Gateways that do not know "wants_time" do not answer; ours tells its time.
         self._outgoing.append(encode({
             'type': 'heartbeat', 'source_id': self._hello.source_id,
-            'agent_version': self._hello.agent_version}))
+            'agent_version': self._hello.agent_version, 'wants_time': True}))
         return []
 
     def _ack_deadline(self) -> float:
@@ -269,7 +221,7 @@ class DeviceSession:
             # Only an answer remains to be sent: what was queued behind it would be lost.
             self._outgoing.clear()
             self._outgoing.append(Close(CloseCode.NORMAL))
-            return self._end(text, goodbye=True)
+            return self._end(text, goodbye=True, code=message.code)
         if isinstance(message, Binary):
             return [Trouble('', 'the gateway sent a binary message; it was ignored')]
         try:
@@ -280,7 +232,7 @@ class DeviceSession:
             return [Trouble('', f'the gateway sent no Plexus frame: {error}')]
         if self._state is _State.AUTHENTICATING:
             return self._receive_answer(body, now)
-        events = self._receive_body(body)
+        events = self._receive_body(body, now)
         if any(isinstance(event, FramesStored | FramesDiscarded) for event in events):
             self._released_at = now
         return events
@@ -306,11 +258,8 @@ class DeviceSession:
             self._state = _State.LIVE
             self._acks = body.get('acks') is True
             self._heartbeat_at = now + HEARTBEAT_S
-            server_time = body.get('server_time_ms')
-            if (isinstance(server_time, bool) or not isinstance(server_time, int | float)
-                    or server_time <= 0):
-                server_time = None
-            return [Authenticated(self._acks, server_time, now - self._opened_at, body)]
+            return [Authenticated(
+                self._acks, _server_time(body), now - self._opened_at, body)]
         if body['type'] == 'error':
             code, detail = _complaint(body)
             return [Refused(code, detail), *self.lost(f'device_auth was refused: {detail}')]
@@ -319,7 +268,7 @@ class DeviceSession:
 
     # -- what comes on a live connection
 
-    def _receive_body(self, body: Mapping[str, Any]) -> list[DeviceEvent]:
+    def _receive_body(self, body: Mapping[str, Any], now: float) -> list[DeviceEvent]:
         kind = body['type']
         if kind == 'telemetry_ack':
             keys = self._release(body.get('seq'))
@@ -334,7 +283,16 @@ class DeviceSession:
             # The refusal is of one frame. Those before it are most likely stored, but nobody has
             # said so: to send them again costs less than to lose them.
             return [FramesReturned(before), discarded] if before else [discarded]
+        if kind == 'heartbeat_ack':
+            return self._receive_time(body, now)
         return [MessageReceived(kind, body)]
+
+    def _receive_time(self, body: Mapping[str, Any], now: float) -> list[DeviceEvent]:
+        sent, self._heartbeat_sent = self._heartbeat_sent, None
+        server_time = _server_time(body)
+        if sent is None or server_time is None:
+            return []
+        return [ClockRead(server_time, now - sent)]
 
     def _release(self, seq: object) -> list[int]:
         # A number that was never sent acknowledges nothing: trusting it would lose frames.
@@ -347,15 +305,25 @@ class DeviceSession:
             keys.append(frame.key)
         return keys
 
-    def _end(self, reason: str, *, goodbye: bool) -> list[DeviceEvent]:
+    def _end(self, reason: str, *, goodbye: bool, code: int | None = None) -> list[DeviceEvent]:
         keys = [frame.key for frame in self._window]
         self._window.clear()
         self._window_points = 0
         self._last_seq = 0
         self._acks = False
         self._state = _State.DOWN
-        ended = Disconnected(reason, goodbye)
+        self._heartbeat_sent = None
+        ended = Disconnected(reason, goodbye, code)
         return [FramesReturned(keys), ended] if keys else [ended]
+
+
+def _server_time(body: Mapping[str, Any]) -> float | None:
+    """Return a plausible `server_time_ms` of a message, None if it has none."""
+    value = body.get('server_time_ms')
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # Whoever says something else does not know the time, and would shift all stamps.
+    return value if FIRST_MILLISECOND_STAMP <= value <= LAST_MILLISECOND_STAMP else None
 
 
 def _complaint(body: Mapping[str, Any]) -> tuple[str, str]:

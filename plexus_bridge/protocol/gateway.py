@@ -288,6 +288,8 @@ class GatewaySession:
         if kind == 'telemetry':
             return [self._receive_telemetry(body, wall_ms)]
         if kind == 'heartbeat':
+            if body.get('wants_time') is True:  # others do not expect an answer (section 6.7)
+                self.send({'type': 'heartbeat_ack', 'server_time_ms': wall_ms})
             uptime = body.get('uptime_s')
             return [HeartbeatReceived(uptime if type(uptime) in (int, float) else None)]
         if kind == 'video_frame':

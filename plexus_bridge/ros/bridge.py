@@ -19,6 +19,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from plexus_bridge import __version__
+from plexus_bridge.client.gateway_clock import StampClock
 from plexus_bridge.client.link import Link
 from plexus_bridge.commands.check import command_problems
 from plexus_bridge.config.credentials import find_api_key
@@ -149,13 +150,16 @@ class Bridge:
         self.link = Link(
             gateway_url, Hello(api_key, source_id, PLATFORM, __version__), self._outbox,
             self.counters, user_agent=f'{PLATFORM}/{__version__}',
-            control=self._control.dispatcher)
+            control=self._control.dispatcher,
+            max_bytes_per_s=self._map.delivery.max_bytes_per_s)
         self._control.dispatcher.wake = self.link.wake
         self.intake = Intake(
             node, self._map.metrics, lanes, self.counters,
             simulated=node.get_parameter('use_sim_time').value,
             period_s=self._map.delivery.flush_ms / 1000)
         self._own_topics = OwnTopics(node, lanes.sinks, self._map.tags, self.counters)
+        self._stamps = StampClock()
+        self._outbox.now_ms = self._now_ms
         self._status = StatusPublisher(node, self, source_id, config_file, gateway_url)
         log.info('source %s: %d rules of %s, to %s', source_id, len(self._map.metrics),
                  config_file, gateway_url)
@@ -181,11 +185,11 @@ class Bridge:
         next_poll = next_flush = time.monotonic()
         while not stop.wait(next_poll - time.monotonic()):
             now = time.monotonic()
+            self._follow_clock(now)
             next_poll = self.intake.poll(now)
             if now >= next_flush - FLUSH_EARLY_S:
                 next_flush = now + flush_s
                 self._flush()
-                self.intake.clock_correction_ms = self.link.status.correction_ms
         self._control.close()
         self.intake.poll(time.monotonic())
         self.intake.close()
@@ -194,6 +198,20 @@ class Bridge:
         self._control.forget()
         self._flush(everything=True)
         self._journal.close()
+
+    def _follow_clock(self, now: float) -> None:
+        """Keep our stamps in the gateway's time, whatever becomes of the system clock."""
+        steps = self._stamps.steps
+        self.intake.clock_correction_ms = self._stamps.correction_ms(
+            time.time() * 1000, now, self.link.status.clock)
+        # What was received before a step was stamped by the clock of before.
+        self.intake.trust_receive_stamps = self._stamps.steps == steps
+        if self._stamps.steps != steps:
+            self.counters.add('clock_steps')
+            log.warning('the system clock was changed; stamps go on as if it had not been')
+
+    def _now_ms(self) -> int:
+        return time.time_ns() // 1_000_000 + self.intake.clock_correction_ms
 
     def _flush(self, *, everything: bool = False) -> None:
         self._own_topics.poll(self.intake.clock_correction_ms)

@@ -77,6 +77,8 @@ class Intake:
         self._taken = 0
         # From our clock to the gateway's, for stamps of receipt; a header's stamp is its own.
         self.clock_correction_ms = 0
+        # Whether what waits was received by the clock as it is now.
+        self.trust_receive_stamps = True
         self.topics: list[RuleIntake] = []
         self._patterns: list[tuple[TopicPattern, RuleIntake]] = []
         for index, rule in enumerate(rules):
@@ -297,11 +299,12 @@ class Intake:
         map_message = mapper.take
         message_class = topic.message_class
         correction_ms = self.clock_correction_ms
+        trusted = self.trust_receive_stamps
         taken = received_ms = 0
         while taken < TAKE_AT_MOST and (waiting := take_message(message_class, True)) is not None:
             taken += 1
             received_ms = correction_ms + (
-                waiting[1]['received_timestamp'] // 1_000_000 or _now_ms())
+                (trusted and waiting[1]['received_timestamp'] // 1_000_000) or _now_ms())
             try:
                 map_message(waiting[0], received_ms)
             except Exception as error:

@@ -14,6 +14,7 @@ from plexus_bridge.protocol.backoff import Backoff
 from plexus_bridge.protocol.device import ACK_TIMEOUT_S
 from plexus_bridge.protocol.device import AUTH_TIMEOUT_S
 from plexus_bridge.protocol.device import Authenticated
+from plexus_bridge.protocol.device import ClockRead
 from plexus_bridge.protocol.device import DeviceSession
 from plexus_bridge.protocol.device import Disconnected
 from plexus_bridge.protocol.device import FramesDiscarded
@@ -134,7 +135,8 @@ def test_an_error_with_a_number_discards_and_one_without_does_not(live):
     assert live.receive(text(type='error', code='REDIS_UNAVAILABLE', detail='down'), 0.1) == [
         Trouble('REDIS_UNAVAILABLE', 'down')]
     assert live.receive(Close(1013, 'later'), 0.1) == [
-        FramesReturned([8]), Disconnected('the gateway closed with 1013 later', goodbye=True)]
+        FramesReturned([8]),
+        Disconnected('the gateway closed with 1013 later', goodbye=True, code=1013)]
 
 
 def test_an_error_refuses_its_own_frame_and_leaves_those_before_it_undecided(live):
@@ -184,8 +186,33 @@ def test_heartbeats_go_every_thirty_seconds_from_authentication_on(live):
     assert sent(live) == []
     live.tick(HEARTBEAT_S)
     assert sent(live) == [
-        {'type': 'heartbeat', 'source_id': 'kiln-7', 'agent_version': '0.1.0'}]
+        {'type': 'heartbeat', 'source_id': 'kiln-7', 'agent_version': '0.1.0',
+         'wants_time': True}]
     assert live.deadline() == 2 * HEARTBEAT_S
+
+
+def test_an_answer_to_a_heartbeat_tells_the_gateways_time_once(live):
+    answer = text(type='heartbeat_ack', server_time_ms=1_790_000_000_000)
+    assert live.receive(answer, 1.0) == []
+    live.tick(HEARTBEAT_S)
+    assert live.receive(answer, HEARTBEAT_S + 0.25) == [ClockRead(1_790_000_000_000, 0.25)]
+    assert live.receive(answer, HEARTBEAT_S + 0.3) == []
+
+
+@pytest.mark.parametrize('value', [None, True, 'x', 0, -5, 12_000, 1e300, [1]])
+def test_a_time_that_cannot_be_is_not_taken(live, value):
+    live.tick(HEARTBEAT_S)
+    assert live.receive(text(type='heartbeat_ack', server_time_ms=value), HEARTBEAT_S + 1) == []
+
+
+def test_some_of_the_window_can_be_left_free(live):
+    assert live.room_points(4, 2000) is None
+    send(live, 1)
+    assert live.room_points(4, 2000) == WINDOW_POINTS - 2000 - 1
+    for key in range(2, WINDOW_FRAMES - 3):
+        send(live, key)
+    assert live.room_points(4) == 0
+    assert live.room_points() > 0
 
 
 def test_no_answer_to_device_auth_ends_the_connection(session):

@@ -267,6 +267,15 @@ class TestTime:
         assert close.code == CloseCode.GOING_AWAY
 
 
+    def test_a_heartbeat_that_asks_for_the_time_is_answered_and_no_other(self):
+        session = live_session()
+        session.messages_to_send()
+        receive(session, {'type': 'heartbeat', 'source_id': 'kiln-7'})
+        assert sent(session) == []
+        receive(session, {'type': 'heartbeat', 'source_id': 'kiln-7', 'wants_time': True})
+        assert sent(session) == [{'type': 'heartbeat_ack', 'server_time_ms': WALL_MS}]
+
+
 class TestVerdicts:
 
     def test_a_frame_is_acknowledged_once_it_is_stored(self):
