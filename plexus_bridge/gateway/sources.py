@@ -79,6 +79,13 @@ def claim(connection: sqlite3.Connection, slug: str, install_id: str) -> str:
     raise RequestError(409, f'source {slug}: {MAX_SUFFIX} devices have that name already')
 
 
+def asked_name(connection: sqlite3.Connection, slug: str) -> str | None:
+    """Return the name that an installation asked for before it was told this one, None if none."""
+    name, _, number = slug.rpartition('_')
+    claimed = name and number.isdigit() and _owner(connection, slug) is not None
+    return name if claimed else None
+
+
 def _owner(connection: sqlite3.Connection, slug: str) -> str | None:
     row = connection.execute('SELECT install_id FROM install WHERE slug = ?', (slug,)).fetchone()
     return None if row is None else str(row[0])

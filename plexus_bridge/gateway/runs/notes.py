@@ -32,16 +32,28 @@ def note_started(connection: sqlite3.Connection, run: Run) -> Run:
 def note_ended(
         connection: sqlite3.Connection, name: str, source_id: str | None, ended_ms: int,
         now_ms: int) -> Run | None:
-    """Close the run that was noted, None if there is none."""
+    """
+    Close the run that was noted, None if there is none.
+
+    A client that was told of another name in between (see `sources.claim`) has noted its start by
+    the name that it asked for; its points came by the other one, and the run is theirs.
+    """
+    run = _active(connection, name, source_id)
+    if run is None and source_id is not None:
+        asked = sources.asked_name(connection, source_id)
+        run = None if asked is None else _active(connection, name, asked)
+    if run is None:
+        return None
+    return runs.edit(connection, run.id, {
+        'status': 'completed', 'ended_ms': max(ended_ms, run.started_ms), 'source_id': source_id,
+        }, now_ms)
+
+
+def _active(connection: sqlite3.Connection, name: str, source_id: str | None) -> Run | None:
     row = connection.execute(
         "SELECT id FROM run WHERE name = ? AND source_id IS ? AND status = 'active' "
         'ORDER BY started_ms DESC LIMIT 1', (name, source_id)).fetchone()
-    if row is None:
-        return None
-    known = runs.find(connection, row[0])
-    assert known is not None
-    ended_ms = max(ended_ms, known.started_ms)
-    return runs.edit(connection, row[0], {'status': 'completed', 'ended_ms': ended_ms}, now_ms)
+    return None if row is None else runs.find(connection, row[0])
 
 
 def new_id() -> str:

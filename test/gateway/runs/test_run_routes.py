@@ -365,6 +365,21 @@ class TestNotes:
         assert (run['name'], run['status'], run['tags']) == ('test-1', 'completed', {'a': 'b'})
         assert (run['started_at'], run['ended_at']) == (START, '2026-09-21T14:13:22.000Z')
 
+    def test_a_client_that_gets_another_name_in_between_closes_its_run(
+            self, runs: Runs, device: Callable[..., Any]):
+        device('rig', install_id='a' * 32)
+        note = {'run_id': 'test-1', 'source_id': 'rig', 'status': 'started'}
+        assert runs.client.post('/api/runs', note).status_code == 201
+        told = device('rig', install_id='b' * 32).authenticated['source_id']
+        assert told == 'rig_2'
+        runs.send(1.0, source=told)
+        ended = runs.client.post('/api/runs', {**note, 'source_id': told, 'status': 'ended'})
+        assert ended.status_code == 201
+        [run] = runs.client.get('/api/runs')['runs']
+        assert (run['source_id'], run['status']) == ('rig_2', 'completed')
+        stranger = {**note, 'source_id': 'other_2', 'status': 'ended'}
+        assert runs.client.post('/api/runs', stranger).status_code == 404
+
     @pytest.mark.parametrize(('note', 'status'), [
         ({'status': 'ended'}, 404), ({'status': 'over'}, 400), ({}, 400),
         ({'status': 'started', 'timestamp': 'x'}, 400), ({'status': 'started', 'run_id': 5}, 400),
