@@ -8,6 +8,7 @@ Messages are metered, not points. Devices on this machine are not, unless that i
 
 from __future__ import annotations
 
+import argparse
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -106,3 +107,33 @@ class Ceilings:
             return peer is not None and not ipaddress.ip_address(peer).is_loopback
         except ValueError:  # a name, as of test clients
             return False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the limits."""
+    defaults = Limits()
+    parser.add_argument(
+        '--max-devices', type=_whole, metavar='N',
+        help='drop what further devices send (default: no limit)')
+    parser.add_argument(
+        '--max-messages', type=_whole, metavar='PER_S', default=defaults.messages_per_s,
+        help='messages a second of a connection, and of a device over all its connections and '
+             'HTTP; default: %(default)g, 0 for no limit')
+    parser.add_argument(
+        '--limit-local', action='store_true',
+        help="have that count for this machine's own devices, too")
+
+
+def limits_of(args: argparse.Namespace) -> Limits:
+    """Return the limits that were chosen."""
+    per_s = args.max_messages or None
+    burst = Limits().source_burst if per_s is None else max(1, min(500, round(per_s)))
+    return Limits(messages_per_s=per_s, message_burst=max(1, round(per_s or 1)),
+                  source_messages_per_s=per_s, source_burst=burst,
+                  max_devices=args.max_devices, apply_here=args.limit_local)
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f'saw {text!r}, expected a whole number')
+    return int(text)

@@ -16,6 +16,7 @@ import fcntl
 import ipaddress
 import os
 from pathlib import Path
+import resource
 import socket
 import sys
 import time
@@ -23,6 +24,7 @@ from typing import NamedTuple
 
 from plexus_bridge.errors import ServeError
 from plexus_bridge.errors import StoreError
+from plexus_bridge.gateway import limits
 from plexus_bridge.gateway.access import key_command
 from plexus_bridge.gateway.access import pair_command
 from plexus_bridge.gateway.access.first_key import ensure_first_key
@@ -73,6 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--max-gb', type=_above_zero, metavar='GB',
         help='delete the oldest when the database grows larger (default: keep everything)')
+    limits.add_arguments(parser)
+    parser.add_argument(
+        '--no-results', action='store_true',
+        help='keep the states of commands alone, and have devices withhold what they return')
     actions = parser.add_subparsers(
         dest='action', metavar='ACTION', title='instead of serving, for a gateway that may run')
     for name, action in ACTIONS.items():
@@ -95,15 +101,27 @@ def run(args: argparse.Namespace) -> int:
 
 def _serve(args: argparse.Namespace, folder: Path) -> None:
     """Serve until SIGINT or SIGTERM. ImportError where the extra is not installed."""
+    from plexus_bridge.gateway.gateway import Gateway
+    from plexus_bridge.gateway.gateway import Settings
     from plexus_bridge.gateway.server import serve
 
     kept = Retention(
         None if args.keep_days is None else round(args.keep_days * DAY_MS),
         None if args.max_gb is None else round(args.max_gb * 1e9))
+    allow_many_connections()
     with locked_folder(folder), bound_socket(args.host, args.port) as listener:
         first_key, keys, store = open_folder(folder)
         warn_if_exposed(listener)
-        serve(store, keys, kept, listener, lambda: announce(listener, folder, first_key))
+        settings = Settings(limits.limits_of(args), store_results=not args.no_results)
+        gateway = Gateway(store, keys, kept, settings=settings)
+        serve(gateway, listener, lambda: announce(listener, folder, first_key))
+
+
+def allow_many_connections() -> None:
+    """Use as many open files as this process may have: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def main() -> int:

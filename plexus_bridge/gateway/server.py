@@ -14,23 +14,20 @@ import socket
 
 import uvicorn
 
-from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.app import create_app
 from plexus_bridge.gateway.gateway import Gateway
-from plexus_bridge.gateway.storage.retention import Retention
-from plexus_bridge.gateway.storage.store import Store
+from plexus_bridge.gateway.http_connection import ImpatientHttpProtocol
 from plexus_bridge.gateway.web_socket import DeviceWebSocketProtocol
 from plexus_bridge.points import MAX_MESSAGE_BYTES
 
 BACKLOG = 1024
 PING_INTERVAL_S = 30.0
+# Who drives by HTTP may pause for a moment without a new connection.
+KEEP_ALIVE_S = 30
 
 
-def serve(
-        store: Store, keys: KeyRing, kept: Retention, listener: socket.socket,
-        on_ready: Callable[[], None]) -> None:
+def serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve on a bound socket until SIGINT or SIGTERM; closes the store."""
-    gateway = Gateway(store, keys, kept)
     GatewayServer(server_config(gateway), gateway, on_ready).run(sockets=[listener])
 
 
@@ -41,9 +38,10 @@ def server_config(gateway: Gateway) -> uvicorn.Config:
         server_header=False, date_header=False, lifespan='on', backlog=BACKLOG,
         # The session refuses what is too large, and waits for its close frame to be heard; this
         # second limit cuts the connection at once.
-        ws=DeviceWebSocketProtocol, ws_max_size=2 * MAX_MESSAGE_BYTES,
+        http=ImpatientHttpProtocol, ws=DeviceWebSocketProtocol, ws_max_size=2 * MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False, ws_ping_interval=PING_INTERVAL_S,
-        ws_ping_timeout=PING_INTERVAL_S, timeout_graceful_shutdown=10)
+        ws_ping_timeout=PING_INTERVAL_S, timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=10)
 
 
 class GatewayServer(uvicorn.Server):

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from plexus_bridge.gateway.gateway import Gateway
+from plexus_bridge.gateway.limits import add_arguments
 from plexus_bridge.gateway.limits import Ceilings
 from plexus_bridge.gateway.limits import Limits
+from plexus_bridge.gateway.limits import limits_of
 from plexus_bridge.gateway.limits import Meter
 
 NOW_MS = 1_790_000_000_000
@@ -96,3 +99,22 @@ class TestOnTheWire:
         assert client.post('/ingest', {'source_id': 'kiln-9', 'points': [
             {'metric': 't', 'value': 1}]}).json() == {
                 'success': True, 'count': 0, 'dropped': 1, 'source_id': 'kiln-9'}
+
+
+@pytest.mark.parametrize(('arguments', 'limits'), [
+    ([], Limits()),
+    (['--max-devices', '3', '--limit-local'], Limits(max_devices=3, apply_here=True)),
+    (['--max-messages', '100'], Limits(100, 100, 100, 100)),
+    (['--max-messages', '0'], Limits(None, 1, None))])
+def test_they_are_chosen_on_the_command_line(arguments: list[str], limits: Limits):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert limits_of(parser.parse_args(arguments)) == limits
+
+
+@pytest.mark.parametrize('wrong', ['-1', '1.5', 'many', ''])
+def test_what_is_no_number_is_refused(wrong: str):
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_arguments(parser)
+    with pytest.raises(argparse.ArgumentError, match='whole number'):
+        parser.parse_args([f'--max-devices={wrong}'])

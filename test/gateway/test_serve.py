@@ -63,6 +63,7 @@ class TestStart:
         serve.add_arguments(parser)
         assert vars(parser.parse_args([])) == {
             'host': '127.0.0.1', 'port': 8787, 'data': None, 'keep_days': None, 'max_gb': None,
+            'max_devices': None, 'max_messages': 2000, 'limit_local': False, 'no_results': False,
             'action': None}
 
     @pytest.mark.parametrize('option', ['--keep-days', '--max-gb'])
