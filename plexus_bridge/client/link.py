@@ -55,14 +55,15 @@ class Link:
     `control` says and hears what is not telemetry, `video` holds frames that go when nothing else
     waits. `device_url` is the address of the device socket where it is not the gateway's; empty,
     there is none, and telemetry goes by HTTP alone. Without `max_bytes_per_s` (before framing
-    and compression) the network alone is the limit. `on_change` is called, on the link's thread,
-    after the status has changed.
+    and compression) the network alone is the limit. `http_pauses` are made between failed
+    requests. `on_change` is called, on the link's thread, after the status has changed.
     """
 
     def __init__(self, gateway_url: str, hello: device.Hello, outbox: Outbox,
                  counters: Counters, *, user_agent: str, control: Control | None = None,
                  video: VideoFrames | None = None, device_url: str | None = None,
-                 max_bytes_per_s: float | None = None):
+                 max_bytes_per_s: float | None = None,
+                 http_pauses: backoff.Backoff | None = None):
         if device_url is None:
             device_url = gateway_url
         self._url = socket_url(device_url) if device_url else ''
@@ -79,7 +80,7 @@ class Link:
         self._http = HttpRoad(
             gateway_url, hello.api_key, hello.source_id, user_agent, outbox=outbox,
             take=self._sending.take_for_http, verdicts=self._verdicts, counters=counters,
-            wake=self.wake, tell=self._tell_http)
+            wake=self.wake, tell=self._tell_http, pauses=http_pauses)
         self._socket: DeviceSocket | None = None
         self._socket_backoff = backoff.Backoff()
         self._error_backoff = backoff.Backoff()
