@@ -101,9 +101,10 @@ metrics:
 
 
 @pytest.mark.parametrize(('text', 'expected'), [
-    ('a: [1\nb: 2', "robot.yaml:2:2: is not YAML: expected ',' or ']', but got ':'"),
-    ('\tversion: 1', "robot.yaml:1:1: is not YAML: found character '\\t' that cannot start any "
-     'token'),
+    ('a: [1\nb: 2', 'robot.yaml:2:2: is not YAML: a "," is missing before this, or the "]" that '
+     'closes the "[" of line 1, column 4'),
+    ('\tversion: 1', 'robot.yaml:1:1: is not YAML: a tab stands here; lines are indented with '
+     'spaces only'),
     ('', 'robot.yaml: saw nothing, expected a mapping'),
     ('- 1', 'robot.yaml:1:1: saw [1], expected a mapping'),
     ('version: 1\nversion: 1', 'robot.yaml:2:1: version: stands here a second time'),
@@ -141,6 +142,18 @@ metrics:
      'robot.yaml:2:54: is nested too deeply; expected at most 50 levels'),
     ('version: 1\nx: ' + '[' * 3000 + ']' * 3000,
      'robot.yaml: is nested too deeply; expected at most 50 levels'),
+    ('version: 1\nmetrics: [{topic: /a, fields: [{path: a, metric: m, as: celcius}]}]',
+     'robot.yaml:2:53: metrics[0].fields[0].as: saw "celcius", expected rpy, yaw, norm, degrees, '
+     'celsius, bool, count, min, max, mean, std, a percentile such as p50 or p99.9; did you mean '
+     "'celsius'?"),
+    ('version: 1\nmetrics: [{topic: /a, fields: [{path: a, metric: m, as: [norm, degres]}]}]',
+     'robot.yaml:2:64: metrics[0].fields[0].as[1]: saw "degres", expected rpy, yaw, norm, '
+     'degrees, celsius, bool, count, min, max, mean, std, a percentile such as p50 or p99.9; did '
+     "you mean 'degrees'?"),
+    ('version: 1\nmetrics: [{topic: /a, fields: [{path: a, metric: m, deadband: -1}]}]',
+     'robot.yaml:2:53: metrics[0].fields[0].deadband: saw -1, expected: Values that differ from '
+     "the last one sent by no more than this are left out: a number in the metric's unit, or a "
+     "part of the last value such as '2%'."),
     ('version: 1\nx: &a\n  - *a', "robot.yaml:2:1: x: unknown key 'x'; expected one of "
      f'{", ".join(load_schema(SCHEMA)["properties"])}'),
 ])
