@@ -34,6 +34,7 @@ from plexus_bridge.delivery.journal import Journal
 from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.delivery.outbox import Durability
 from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.delivery.own_metrics import OwnMetrics
 from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import JournalError
 from plexus_bridge.errors import MappingError
@@ -159,6 +160,9 @@ class Bridge:
             period_s=self._map.delivery.flush_ms / 1000)
         self._own_topics = OwnTopics(node, lanes.sinks, self._map.tags, self.counters)
         self._stamps = StampClock()
+        self._lanes = lanes
+        self._own_metrics = OwnMetrics(self._outbox, self.counters, self._map.tags) \
+            if self._map.delivery.own_metrics else None
         self._outbox.now_ms = self._now_ms
         self._status = StatusPublisher(node, self, source_id, config_file, gateway_url)
         log.info('source %s: %d rules of %s, to %s', source_id, len(self._map.metrics),
@@ -169,9 +173,10 @@ class Bridge:
         """The map in use."""
         return self._map
 
-    def backlog(self) -> tuple[int, int]:
-        """Return points and bytes that are on disk and not acknowledged."""
-        return self._outbox.pending()
+    @property
+    def outbox(self) -> Outbox:
+        """What is not delivered yet."""
+        return self._outbox
 
     def run(self, stop: StopRequest) -> None:
         """Bridge until told to stop; then deliver what can be delivered within two seconds."""
@@ -210,12 +215,23 @@ class Bridge:
             self.counters.add('clock_steps')
             log.warning('the system clock was changed; stamps go on as if it had not been')
 
+    def _measure_delivery(self) -> None:
+        if self._own_metrics is None:
+            return
+        link = self.link.status
+        clock = None if link.clock_offset_ms is None or link.clock_error_ms is None else (
+            link.clock_offset_ms, link.clock_error_ms)
+        for point in self._own_metrics.points(
+                time.monotonic(), self._now_ms(), link.connections, clock):
+            self._lanes.sinks['state'].add(point)
+
     def _now_ms(self) -> int:
         return time.time_ns() // 1_000_000 + self.intake.clock_correction_ms
 
     def _flush(self, *, everything: bool = False) -> None:
         self._own_topics.poll(self.intake.clock_correction_ms)
         self._control.poll(self.intake.clock_correction_ms)
+        self._measure_delivery()
         try:
             self._outbox.flush(everything=everything)
         except JournalError as error:

@@ -25,6 +25,9 @@ from plexus_bridge.client.link_status import LinkStatus
 from plexus_bridge.client.link_status import Transport
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.ros.delivery_status import DeliveryDiagnostic
+from plexus_bridge.ros.delivery_status import lane_statuses
 from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.rule_intake import RuleIntake
 from plexus_bridge.ros.rule_intake import RuleState
@@ -51,8 +54,9 @@ class Observed(Protocol):
     def robot_map(self) -> RobotMap:
         """The map in use."""
 
-    def backlog(self) -> tuple[int, int]:
-        """Return points and bytes that are on disk and not acknowledged."""
+    @property
+    def outbox(self) -> Outbox:
+        """What is not delivered yet."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class StatusPublisher:
         self._config_file = config_file
         self._gateway_url = gateway_url
         self._started = time.monotonic()
+        self._delivery = DeliveryDiagnostic(bridge.outbox, bridge.counters)
         self._link_state = -1
         self._link_since = Time()
         self._seen: dict[tuple[int, str], _Seen] = {}
@@ -101,7 +106,7 @@ class StatusPublisher:
             self._link_since = now
             if link.refused and self._bridge.refusal_hint:
                 log.error('%s', self._bridge.refusal_hint)
-        _, size = self._bridge.backlog()
+        outbox = self._bridge.outbox
         status = BridgeStatus(
             stamp=now, version=__version__, source_id=self._source_id,
             config_file=self._config_file, gateway_url=self._gateway_url, link=state,
@@ -109,9 +114,8 @@ class StatusPublisher:
             connections=link.connections,
             last_acknowledged=_time(self._bridge.link.last_acknowledged_ms),
             clock_offset=_seconds(link.clock_offset_ms), clock_error=_seconds(link.clock_error_ms),
-            journal_bytes=size,
-            journal_limit_bytes=int(self._bridge.robot_map.delivery.max_disk_mb * 1_000_000),
-            rules=rules)
+            journal_bytes=outbox.pending()[1], journal_limit_bytes=outbox.limit_bytes,
+            lanes=lane_statuses(outbox, self._bridge.counters), rules=rules)
         uptime = time.monotonic() - self._started
         status.uptime.sec = int(uptime)
         status.uptime.nanosec = int(uptime % 1 * 1e9)
@@ -161,15 +165,18 @@ class StatusPublisher:
             message += f'; {bad[0].topic or bad[0].rule.topic}: {bad[0].reason}'
         if status.link == BridgeStatus.LINK_REFUSED:
             level = DiagnosticStatus.ERROR
-        points, size = self._bridge.backlog()
-        values = {
-            **counters.totals(), 'backlog_points': points, 'backlog_bytes': size,
+        link = self._bridge.link.status
+        values: dict[str, object] = {
+            **counters.totals(), 'connections': link.connections,
+            'clock_offset_ms': link.clock_offset_ms, 'clock_error_ms': link.clock_error_ms,
             **{f'dropped_{reason}': count for reason, count in counters.dropped().items()}}
         array = DiagnosticArray()
         array.header.stamp = status.stamp
+        name = self._node.get_name()
         array.status = [DiagnosticStatus(
-            level=level, name=f'{self._node.get_name()}: link', message=message,
-            hardware_id=self._source_id, values=_key_values(values))]
+            level=level, name=f'{name}: link', message=message,
+            hardware_id=self._source_id, values=_key_values(values)),
+            self._delivery.status(name, self._source_id)]
         return array
 
 
@@ -177,7 +184,7 @@ _HEALTHY = frozenset((RuleState.OK, RuleState.NO_PUBLISHER, RuleState.STARTING,
                       RuleState.NOTHING_PUBLISHED))
 
 
-def _key_values(values: Mapping[str, int]) -> list[KeyValue]:
+def _key_values(values: Mapping[str, object]) -> list[KeyValue]:
     return [KeyValue(key=key, value=str(value)) for key, value in sorted(values.items())]
 
 
