@@ -34,7 +34,6 @@ from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.points import check_source_id
 from plexus_bridge.points import MAX_TAGS
 
-DEFAULT_GATEWAY_URL = 'http://127.0.0.1:8787'
 SCHEMA = 'map.schema.json'
 # The tag of points from a simulation, which comes on top of those in the map.
 CLOCK_TAG = 'clock'
@@ -58,7 +57,7 @@ class RobotMap:
 
     document: Document
     source_id: str | None = None
-    gateway_url: str = DEFAULT_GATEWAY_URL
+    gateway_url: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[MetricRule, ...] = ()
     commands: tuple[CommandRule, ...] = ()
@@ -84,11 +83,12 @@ def _robot_map(document: Document) -> RobotMap:
             check_source_id(source_id, refuse_uuid=True)
         except PointError as error:
             document.problem(('source_id',), str(error).removeprefix('source_id: '))
-    gateway_url = body.get('gateway', {}).get('url', DEFAULT_GATEWAY_URL)
-    try:
-        check_gateway_url(gateway_url)
-    except ConfigError as error:
-        document.problem(('gateway', 'url'), str(error).removeprefix('gateway url: '))
+    gateway_url = body.get('gateway', {}).get('url')
+    if gateway_url is not None:
+        try:
+            check_gateway_url(gateway_url)
+        except ConfigError as error:
+            document.problem(('gateway', 'url'), str(error).removeprefix('gateway url: '))
     tags = body.get('tags', {})
     return RobotMap(
         document=document,

@@ -23,10 +23,10 @@ from plexus_bridge.client.gateway_clock import StampClock
 from plexus_bridge.client.link import Link
 from plexus_bridge.commands.check import command_problems
 from plexus_bridge.config.credentials import find_api_key
+from plexus_bridge.config.credentials import find_gateway_url
 from plexus_bridge.config.credentials import find_source_id
 from plexus_bridge.config.credentials import refusal_hint
 from plexus_bridge.config.credentials import state_folder
-from plexus_bridge.config.gateway_url import check_gateway_url
 from plexus_bridge.config.map import load_map
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
@@ -124,7 +124,8 @@ class Bridge:
         self._map = load_map(config_file)
         check_known_types(self._map)
         folder = state_folder()
-        gateway_url = check_gateway_url(node.setting('gateway_url') or self._map.gateway_url)
+        gateway_url = find_gateway_url(
+            node.setting('gateway_url') or self._map.gateway_url or '', folder)
         source_id = node.setting('source_id') or self._map.source_id or find_source_id(folder)
         try:
             check_source_id(source_id, refuse_uuid=True)
