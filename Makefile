@@ -5,8 +5,8 @@
 #   make test [ARGS='-k x']  linter, type check and all tests
 #   make env                 only set up .venv; PYTHON=/usr/bin/python3.12 takes that python
 #   make bench               what it costs, 7 minutes: readers of messages, CPU and memory of the bridge,
-#                            what the gateway takes and how fast it
-#                            answers; each against its peers in the same run
+#                            what the gateway takes and how fast it answers;
+#                            each against its peers in the same run
 #   make lint | types | fix | clean
 
 IN_ENV := ./scripts/in_env.sh

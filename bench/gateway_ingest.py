@@ -213,7 +213,8 @@ def measure(road: str, total: int, points: int, devices: int) -> None:
     sent = len(frames) * points * devices
     delays.sort()
     print(f'{road:4} {devices} device(s), frames of {points:5} points: '
-          f'{sent / seconds:9,.0f} points/s, {cpu / sent * 1e6:5.2f} µs CPU per point, {cpu / seconds:4.0%} of a core; '
+          f'{sent / seconds:9,.0f} points/s, {cpu / sent * 1e6:5.2f} µs CPU per point, '
+          f'{cpu / seconds:4.0%} of a core; '
           f'acknowledged after {delays[len(delays) // 2] * 1e3:.1f} ms '
           f'(99 %: {delays[len(delays) * 99 // 100] * 1e3:.1f} ms) | '
           f'bare executemany: {bare:9,.0f} points/s, {bare_cpu:.2f} µs', flush=True)
