@@ -24,6 +24,8 @@ from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.rules import FieldRule
 from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.mapping.rules import Sampling
+from plexus_bridge.mapping.self_describing_event import EventMessageMapper
+from plexus_bridge.mapping.self_describing_event import SELF_DESCRIBING_EVENT
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.mapping.topic import TopicMapper
@@ -53,13 +55,16 @@ def make_event_mapper(
     if message.name == GOAL_STATUSES:
         return GoalMapper(rule, message, topic, captures, sinks)
     if message.name == TRANSITION_EVENT:
-        return TransitionMapper(rule, message, topic, captures, sinks, counters)
+        return TransitionMapper(rule, message, topic, captures, sinks)
+    if message.name == SELF_DESCRIBING_EVENT:
+        return EventMessageMapper(message, rule.tags, sinks['urgent'], counters)
     raise MappingError(
         f'{message.name} says by itself of no event; write fields (each change is an event) or '
         f'when (a condition). Types that do: {", ".join(KNOWN_TYPES)}')
 
 
-KNOWN_TYPES = (DIAGNOSTICS, LOG, GOAL_STATUSES, TRANSITION_EVENT, *SINGLE_VALUES)
+KNOWN_TYPES = (DIAGNOSTICS, LOG, GOAL_STATUSES, TRANSITION_EVENT, SELF_DESCRIBING_EVENT,
+               *SINGLE_VALUES)
 
 
 def _single_value(rule: EventRule, topic: str) -> FieldRule:

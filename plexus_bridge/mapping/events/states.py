@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import math
 
-from plexus_bridge.counters import Counters
 from plexus_bridge.mapping.event_points import make_event
 from plexus_bridge.mapping.events.rules import ACTION_STATUS
 from plexus_bridge.mapping.events.rules import EventRule
 from plexus_bridge.mapping.events.rules import TRANSITIONS
+from plexus_bridge.mapping.every_message import EveryMessage
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.reader import compile_reader
@@ -27,12 +26,8 @@ _SEVERITIES = {'succeeded': 'info', 'canceled': 'warn', 'aborted': 'error'}
 MAX_GOALS = 1024
 
 
-class GoalMapper:
+class GoalMapper(EveryMessage):
     """An event for each goal that ends; ends from before the first message are no news."""
-
-    every = True
-    period_s = math.inf
-    settles = False
 
     def __init__(self, rule: EventRule, message: Message, topic: str,
                  captures: Mapping[str, str], sinks: Mapping[str, Sink]):
@@ -45,10 +40,6 @@ class GoalMapper:
         self._read = compile_reader(message, [parse_path(path) for path in (
             'status_list[*].goal_info.goal_id.uuid', 'status_list[*].status')])
         self._told: dict[bytes, None] | None = None
-
-    def is_due(self, now_ms: int) -> bool:
-        """Return True: each message may tell of an end."""
-        return True
 
     def take(self, data: bytes, received_ms: int) -> None:
         """Take one message; MappingError if it cannot be read."""
@@ -67,22 +58,12 @@ class GoalMapper:
                     self._event, end, received_ms, {**self._tags, 'goal_id': identity.hex()},
                     _SEVERITIES[end]))
 
-    def settle(self, now_ms: int) -> None:
-        """Do nothing: nothing waits."""
 
-    def finish(self) -> None:
-        """Do nothing: nothing waits."""
-
-
-class TransitionMapper:
+class TransitionMapper(EveryMessage):
     """An event for each transition of a lifecycle node."""
 
-    every = True
-    period_s = math.inf
-    settles = False
-
     def __init__(self, rule: EventRule, message: Message, topic: str,
-                 captures: Mapping[str, str], sinks: Mapping[str, Sink], counters: Counters):
+                 captures: Mapping[str, str], sinks: Mapping[str, Sink]):
         node = topic.removesuffix(TRANSITIONS)
         self._event = fill(rule.event or 'lifecycle.{node}', {**captures, 'node': dotted(node)})
         self._tags = {key: fill(value, captures) for key, value in rule.tags.items()}
@@ -91,22 +72,12 @@ class TransitionMapper:
         self._read = compile_reader(message, [parse_path(path) for path in (
             'transition.label', 'start_state.label', 'goal_state.label')])
 
-    def is_due(self, now_ms: int) -> bool:
-        """Return True: each message is an event."""
-        return True
-
     def take(self, data: bytes, received_ms: int) -> None:
         """Take one message; MappingError if it cannot be read."""
         transition, start, goal = self._read(data)
         self._sink.add(make_event(
             self._event, {'transition': transition, 'from': start, 'to': goal}, received_ms,
             self._tags, 'error' if goal == 'errorprocessing' else self._severity))
-
-    def settle(self, now_ms: int) -> None:
-        """Do nothing: nothing waits."""
-
-    def finish(self) -> None:
-        """Do nothing: nothing waits."""
 
 
 def dotted(name: str) -> str:
