@@ -258,7 +258,9 @@ def test_the_schema_is_a_schema_and_describes_every_key():
         for name, part in node.get('properties', {}).items():
             target = part
             if '$ref' in part:
-                target = {**schema['$defs'][part['$ref'].rpartition('/')[2]], **part}
+                target = schema
+                for step in part['$ref'].split('/')[1:]:
+                    target = target[step]
             if 'description' not in target and name != 'tags' and name != 'sampling':
                 missing.append(f'{place}.{name}')
             missing += undescribed(part, f'{place}.{name}')
