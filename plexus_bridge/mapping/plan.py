@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.events.black_box import BlackBox
 from plexus_bridge.mapping.events.mapper import make_event_mapper
 from plexus_bridge.mapping.events.rules import EventRule
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.rules import MetricRule
+from plexus_bridge.mapping.sinks import PointSink
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.topic import make_mapper
 from plexus_bridge.mapping.topic import Mapper
@@ -65,3 +67,23 @@ def plan(metrics: Sequence[MetricRule], events: Sequence[EventRule], sinks: Sink
         for inner, metric_rule in enumerate(event_rule.capture.rules):
             yield PlannedRule(
                 metric_rule, f'events[{index}].capture.rules', inner, kept, counters)
+
+
+def problems_of(planned: PlannedRule, message: Message, captures: Mapping[str, str]
+                ) -> Iterator[str]:
+    """Yield what does not fit between a rule and a type, line by line."""
+    try:
+        planned.mapper(message, planned.rule.topic, captures)
+    except MappingError as error:
+        yield from str(error).splitlines()
+
+
+def plan_to_check(metrics: Sequence[MetricRule], events: Sequence[EventRule]
+                  ) -> Iterator[PlannedRule]:
+    """Yield every rule as `plan` does, its points going nowhere."""
+    nowhere = PointSink(_discard)
+    return plan(metrics, events, dict.fromkeys(('urgent', 'state', 'bulk'), nowhere), Counters())
+
+
+def _discard(_point: object) -> None:
+    """Take a point nowhere."""

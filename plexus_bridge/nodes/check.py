@@ -60,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
     except BagError as error:
         print(f'plexus-bridge check: {error}', file=sys.stderr)
         return EXIT_FAILURE
-    rules, commands = len(robot_map.metrics), len(robot_map.commands)
+    rules = len(robot_map.metrics) + len(robot_map.events) + len(robot_map.graph)
+    commands = len(robot_map.commands)
     if not rules and not commands:
         print(f'{args.map}: has no rules, so nothing would be sent; plexus-bridge init '
               'proposes some', file=sys.stderr)

@@ -39,11 +39,14 @@ from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import JournalError
 from plexus_bridge.errors import MappingError
 from plexus_bridge.errors import PointError
-from plexus_bridge.mapping.topic import problems_of
+from plexus_bridge.mapping.plan import plan
+from plexus_bridge.mapping.plan import plan_to_check
+from plexus_bridge.mapping.plan import problems_of
 from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.points import check_source_id
 from plexus_bridge.protocol.device import Hello
 from plexus_bridge.ros.control_plane import ControlPlane
+from plexus_bridge.ros.graph_events import GraphEvents
 from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.layouts import message_layout
 from plexus_bridge.ros.layouts import part_layout
@@ -156,9 +159,10 @@ class Bridge:
             max_bytes_per_s=self._map.delivery.max_bytes_per_s)
         self._control.dispatcher.wake = self.link.wake
         self.intake = Intake(
-            node, self._map.metrics, lanes, self.counters,
-            simulated=node.get_parameter('use_sim_time').value,
+            node, plan(self._map.metrics, self._map.events, lanes.sinks, self.counters),
+            self.counters, simulated=node.get_parameter('use_sim_time').value,
             period_s=self._map.delivery.flush_ms / 1000)
+        self._graph_events = GraphEvents(node, self._map.graph, lanes.sinks['urgent'])
         self._own_topics = OwnTopics(node, lanes.sinks, self._map.tags, self.counters)
         self._stamps = StampClock()
         self._lanes = lanes
@@ -230,7 +234,10 @@ class Bridge:
         return time.time_ns() // 1_000_000 + self.intake.clock_correction_ms
 
     def _flush(self, *, everything: bool = False) -> None:
-        self._own_topics.poll(self.intake.clock_correction_ms)
+        correction_ms = self.intake.clock_correction_ms
+        self._own_topics.poll(correction_ms)
+        self._graph_events.poll(
+            time.monotonic(), time.time_ns() // 1_000_000 + correction_ms)
         self._control.poll(self.intake.clock_correction_ms)
         self._measure_delivery()
         try:
@@ -263,7 +270,8 @@ def _file_name(source_id: str) -> str:
 def check_known_types(robot_map: RobotMap) -> None:
     """Raise ConfigError for rules whose type is given and does not have what they name."""
     document = robot_map.document
-    for rule in robot_map.metrics:
+    for planned in plan_to_check(robot_map.metrics, robot_map.events):
+        rule = planned.rule
         if rule.type is None:
             continue
         try:
@@ -272,8 +280,8 @@ def check_known_types(robot_map: RobotMap) -> None:
             document.problem((*rule.place, 'type'), str(error))
             continue
         captures = dict.fromkeys(TopicPattern(rule.topic).names, '1')
-        for line in problems_of(rule, layout, captures):
-            document.problem((*rule.place, 'fields'), line)
+        for line in problems_of(planned, layout, captures):
+            document.problem(rule.place, line)
     for command in robot_map.commands:
         for place, text in command_problems(command, part_layout):
             document.problem(place, text)

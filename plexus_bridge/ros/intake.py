@@ -11,6 +11,7 @@ arrives, so no time is blurred.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 import difflib
 import logging
 import math
@@ -20,10 +21,8 @@ from typing import Any
 from rclpy.node import Node
 
 from plexus_bridge.counters import Counters
-from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.errors import MappingError
-from plexus_bridge.mapping.rules import MetricRule
-from plexus_bridge.mapping.topic import make_mapper
+from plexus_bridge.mapping.plan import PlannedRule
 from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.ros.graph import find_publishers
@@ -62,11 +61,10 @@ GONE_S = 300.0
 class Intake:
     """All rules' topics; everything but the counts is one thread's, the one that polls."""
 
-    def __init__(self, node: Node, rules: tuple[MetricRule, ...], lanes: Lanes,
-                 counters: Counters, *, simulated: bool = False,
-                 period_s: float = LONGEST_POLL_S):
+    def __init__(self, node: Node, plan: Iterable[PlannedRule], counters: Counters, *,
+                 simulated: bool = False, period_s: float = LONGEST_POLL_S):
         self._node = node
-        self._lanes = lanes
+        self._plan = tuple(plan)
         self._counters = counters
         self._simulated = simulated
         # How often points are handed on.
@@ -81,7 +79,8 @@ class Intake:
         self.trust_receive_stamps = True
         self.topics: list[RuleIntake] = []
         self._patterns: list[tuple[TopicPattern, RuleIntake]] = []
-        for index, rule in enumerate(rules):
+        for index, planned in enumerate(self._plan):
+            rule = planned.rule
             pattern = TopicPattern(resolve_pattern(node, rule.topic))
             if pattern.is_wildcard:
                 self.topics.append(RuleIntake(rule, index, ''))
@@ -156,8 +155,8 @@ class Intake:
                 wanted = topic.topic or topic.rule.topic
                 near = difflib.get_close_matches(
                     wanted, [name for name in names if name != wanted], 1)
-                log.warning('metrics[%d] %s: nobody has published here for %.0f s%s',
-                            topic.index, wanted, LONELY_AFTER_S,
+                log.warning('%s %s: nobody has published here for %.0f s%s',
+                            topic.name, wanted, LONELY_AFTER_S,
                             f'; did you mean {near[0]}?' if near else '; it is waited for')
 
     def _let_go(self, now: float) -> None:
@@ -204,8 +203,8 @@ class Intake:
             topic.tell(RuleState.NO_PUBLISHER,
                        'nobody publishes on this topic; it is waited for')
             if topic.messages:
-                log.info('metrics[%d] %s: whoever published here is gone; it is waited for',
-                         topic.index, topic.topic)
+                log.info('%s %s: whoever published here is gone; it is waited for',
+                         topic.name, topic.topic)
             return
         wanted = topic.rule.type
         if wanted is None and len(publishers.types) > 1:
@@ -246,9 +245,9 @@ class Intake:
             topic.tell(RuleState.UNKNOWN_TYPE, str(error))
             return False
         try:
-            mapper = make_mapper(
-                topic.rule, layout, topic.topic, topic.captures, self._lanes.sinks,
-                self._counters, simulated=self._simulated)
+            mapper = self._plan[topic.index].mapper(
+                layout, topic.topic, topic.captures, simulated=self._simulated,
+                own_logger=self._node.get_logger().name)
         except MappingError as error:
             topic.tell(RuleState.PATH_MISSING, str(error))
             return False
@@ -332,8 +331,8 @@ class Intake:
         topic.unreadable += 1
         topic.trouble = topic.trouble or str(error) or type(error).__name__
         if topic.unreadable == 1:
-            log.error('metrics[%d] %s: a message cannot be read and is left out, as will be '
-                      'others: %s', topic.index, topic.topic, error,
+            log.error('%s %s: a message cannot be read and is left out, as will be '
+                      'others: %s', topic.name, topic.topic, error,
                       exc_info=not isinstance(error, MappingError))
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from rclpy.subscription import Subscription
 
-from plexus_bridge.mapping.rules import MetricRule
+from plexus_bridge.config.document import place_text
+from plexus_bridge.mapping.plan import Rule
 from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.ros.graph import Publishers
 
@@ -44,7 +45,8 @@ _LEVELS = {
 class RuleIntake:
     """One rule on one topic: the subscription, the mapping, and how it goes."""
 
-    rule: MetricRule
+    rule: Rule
+    # Where it stands among all rules of the plan.
     index: int
     topic: str
     captures: Mapping[str, str] = field(default_factory=dict)
@@ -79,4 +81,9 @@ class RuleIntake:
         self.state = state
         self.reason = reason
         log.log(_LEVELS.get(state, logging.ERROR),
-                'metrics[%d] %s: %s', self.index, self.topic or self.rule.topic, reason)
+                '%s %s: %s', self.name, self.topic or self.rule.topic, reason)
+
+    @property
+    def name(self) -> str:
+        """The rule's place in the map, as people write it: ``metrics[3]``."""
+        return place_text(self.rule.place)

@@ -135,8 +135,9 @@ class StatusPublisher:
         document = self._bridge.robot_map.document
         line, _ = document.places.get(topic.rule.place, (0, 0))
         publishers = topic.publishers
+        section, index, *_ = topic.rule.place
         return RuleStatus(
-            section=RuleStatus.SECTION_METRICS, index=topic.index,
+            section=getattr(RuleStatus, f'SECTION_{str(section).upper()}'), index=index,
             location=f'{document.file}:{line}', pattern=topic.rule.topic, topic=topic.topic,
             type=topic.type, state=getattr(RuleStatus, f'STATE_{topic.state.name}'),
             reason=topic.reason, publishers=publishers.count if publishers else 0,

@@ -152,7 +152,7 @@ def test_a_proposed_map_is_right_and_chooses_sensibly(call, bag, tmp_path):
         'type', 'id', 'intensity']
     text = file.read_text()
     assert '#   - {topic: /camera/image_raw, camera_id: camera}' in text
-    assert '#   - topic: /rosout' in text
+    assert [rule.topic for rule in robot_map.events] == ['/rosout']
     assert '/tf' not in text
     code, out, err = call(check, '--bag', str(bag), str(file))
     assert (code, err) == (0, '')
@@ -210,7 +210,7 @@ class Broken:
 
 
 def test_no_message_ends_a_dry_run(robot_map, monkeypatch):
-    monkeypatch.setattr('plexus_bridge.authoring.dry_run.make_mapper', lambda *_: Broken())
+    monkeypatch.setattr('plexus_bridge.mapping.plan.make_mapper', lambda *_, **__: Broken())
     source = OneTopic('/t', Message('a/msg/B', (('x', PRIMITIVES['float64']),)))
     tried = load_map(robot_map('  - topic: /t\n'))
     result = dry_run(tried, source)

@@ -22,6 +22,9 @@ from plexus_bridge.mapping.template import fill
 LOG = 'rcl_interfaces/msg/Log'
 DEFAULT_EVENT = 'log'
 _PATHS = ('stamp', 'name', 'msg')
+# /rosout keeps its last lines for those who come late: those of our start are welcome, what was
+# told before an earlier end of ours is not.
+OLDEST_MS = 60_000
 
 
 class RosoutMapper:
@@ -43,6 +46,7 @@ class RosoutMapper:
         self._line = compile_reader(message, [parse_path(path) for path in _PATHS])
         # Dealt with when the time is looked at.
         self._waiting: list[LogLine] = []
+        self._begun_ms: int | None = None
         self._folder = LogFolder(
             fill(rule.event or DEFAULT_EVENT, captures), sinks['urgent'].add, tags=tags,
             fold_s=rule.fold_s, per_s=rule.max_per_s)
@@ -61,6 +65,11 @@ class RosoutMapper:
             return
         when = message_stamp(stamp, received_ms, self._counters) if self._from_header and any(
             stamp) else received_ms
+        if self._begun_ms is None:
+            self._begun_ms = received_ms
+        if when < self._begun_ms - OLDEST_MS:
+            self._counters.add('log_lines_of_the_past')
+            return
         self._waiting.append(LogLine(level, node, text, when))
 
     def settle(self, now_ms: int) -> None:
