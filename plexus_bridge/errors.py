@@ -19,6 +19,7 @@ The exceptions of plexus_bridge.
      +-- CommandError        a command is not run; `code` is the protocol's word for why
      |    +-- CommandCancelled     it was asked to end before it was done
      |    +-- CommandParamError    its parameters do not fit: also a ValueError
+     |    +-- ClockSteppedError    the operator's clock jumped: the age of his orders is unknown
      +-- CommandDeclarationError   a command cannot be declared so
      +-- JournalError        the disk store cannot be used
      |    +-- JournalInUseError    another process has it
@@ -132,6 +133,13 @@ class CommandParamError(CommandError, ValueError):
 
     def __init__(self, text: str):
         super().__init__('bad_params', text)
+
+
+class ClockSteppedError(CommandError):
+    """An operator's clock jumped: how old his orders are cannot be told any more."""
+
+    def __init__(self, text: str):
+        super().__init__('handler_error', text)
 
 
 class CommandDeclarationError(PlexusError, ValueError):
