@@ -168,4 +168,6 @@ def _guarded(run: _Running, counters: Counters, step: Callable[..., None], *argu
 def _nothing(report: RuleReport) -> str:
     if not report.messages:
         return 'there is no message on this topic'
+    if report.rule.place[:1] != ('metrics',):
+        return ''  # nothing has happened: that is as it should be
     return 'every value was left out: absent, not finite, or without an estimate'
