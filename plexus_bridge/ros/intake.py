@@ -109,7 +109,8 @@ class Intake:
             if topic.mapper is not None:
                 if now >= topic.poll_at:
                     self._serve(topic, topic.mapper, now, now_ms)
-                next_poll = min(next_poll, topic.poll_at)
+                if topic.poll_at < next_poll:
+                    next_poll = topic.poll_at
         if self._taken:
             self._counters.add('messages', self._taken)
             self._taken = 0
