@@ -37,6 +37,7 @@ bench: env
 	$(IN_ENV) python bench/bridge_cpu.py
 	$(IN_ENV) python bench/gateway_ingest.py
 	$(IN_ENV) python bench/gateway_queries.py
+	$(IN_ENV) python bench/gateway_commands.py
 
 clean:
 	rm -rf .venv build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
