@@ -8,7 +8,7 @@ an operator over his socket or one kept HTTP connection, at a joystick's rate an
 goes; also while the device sends telemetry. The yardstick of the same run is a bare WebSocket
 echo: what the same two hops cost with nothing done in between.
 
-    python bench/gateway_commands.py [--commands 200] [--rate 20]
+    python bench/gateway_commands.py [--commands 100] [--rate 20]
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def show(name: str, took: list[float], yardstick: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else '')
-    parser.add_argument('--commands', type=int, default=200)
+    parser.add_argument('--commands', type=int, default=100)
     parser.add_argument('--rate', type=float, default=20.0)
     args = parser.parse_args()
     print(f'{"ms for a command and its answer":<44}{"p50":>8}{"p99":>9}{"most":>9}{"bare":>10}')
