@@ -70,14 +70,19 @@ class Runs:
         self._register()
         return self._run('POST', '/api/runs', body)
 
-    def end(self, run: Mapping[str, Any] | str, status: str, ended_at: str | None
-            ) -> dict[str, Any]:
-        """End a run, given as such or by its id, and return it with its verdict."""
+    def end(self, run: Mapping[str, Any] | str, status: str, ended_at: str | None,
+            changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """
+        End a run, given as such or by its id, and return it with its verdict.
+
+        `changes` are further fields of section 10.1, such as `pass_criteria`.
+        """
         run_id = run if isinstance(run, str) else run.get('id')
         if not isinstance(run_id, str) or not run_id:
             raise SettingError(f'run: saw {str(run)[:80]!r}, expected a run or its id')
         return self._run('PATCH', f'/api/runs/{quote(run_id, safe="")}',
-                         {'status': status, 'ended_at': ended_at or self._now()})
+                         {**(changes or {}), 'status': status,
+                          'ended_at': ended_at or self._now()})
 
     def close(self) -> None:
         """Let go of connections."""

@@ -44,6 +44,15 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class Execute:
+    """Programs that may be started from afar; see the schema for each."""
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    timeout_s: float = 300.0
+
+
+@dataclass(frozen=True)
 class RobotMap:
     """A whole map file, checked; `document` tells where in the file each part stands."""
 
@@ -55,6 +64,8 @@ class RobotMap:
     events: tuple[EventRule, ...] = ()
     graph: tuple[GraphRule, ...] = ()
     commands: tuple[CommandRule, ...] = ()
+    execute: Execute = Execute()
+    configurable_nodes: tuple[str, ...] = ()
     teleop: TeleopRule | None = None
     delivery: Delivery = Delivery()
 
@@ -96,8 +107,15 @@ def _robot_map(document: Document) -> RobotMap:
         events=events,
         graph=graph,
         commands=read_commands(document, body.get('commands', [])),
+        execute=_execute(body.get('execute', {})),
+        configurable_nodes=tuple(body.get('configurable_nodes', ())),
         teleop=read_teleop(document, body['teleop']) if 'teleop' in body else None,
         delivery=_delivery(body.get('delivery', {})))
+
+
+def _execute(body: dict[str, Any]) -> Execute:
+    return Execute(tuple(body.get('allow', ())), tuple(body.get('deny', ())),
+                   float(body.get('timeout_s', Execute.timeout_s)))
 
 
 def _delivery(body: dict[str, Any]) -> Delivery:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
+from plexus_bridge.mapping.adjustments import Adjustments
 from plexus_bridge.mapping.events.black_box import BlackBox
 from plexus_bridge.mapping.events.mapper import make_event_mapper
 from plexus_bridge.mapping.events.rules import EventRule
@@ -38,6 +40,13 @@ class PlannedRule:
     index: int
     sinks: Sinks
     counters: Counters
+
+    def adjusted(self, adjustments: Adjustments, topic: str) -> PlannedRule:
+        """Return the rule as people want it at the moment; events are what they are."""
+        if isinstance(self.rule, EventRule):
+            return self
+        rule = adjustments.apply(self.rule, topic)
+        return self if rule is self.rule else replace(self, rule=rule)
 
     def mapper(self, message: Message, topic: str, captures: Mapping[str, str], *,
                simulated: bool = False, own_logger: str = '') -> Mapper:

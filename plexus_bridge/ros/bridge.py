@@ -21,6 +21,9 @@ from rclpy.node import Node
 from plexus_bridge import __version__
 from plexus_bridge.client.gateway_clock import StampClock
 from plexus_bridge.client.link import Link
+from plexus_bridge.client.runs import Runs
+from plexus_bridge.client.settings import Arguments
+from plexus_bridge.client.settings import read_settings
 from plexus_bridge.commands.check import command_problems
 from plexus_bridge.config.credentials import find_api_key
 from plexus_bridge.config.credentials import find_gateway_url
@@ -61,6 +64,8 @@ log = logging.getLogger(__name__)
 
 PLATFORM = 'plexus-ros2'
 LONGEST_NAME = 200
+# How long a node that opens or ends a run waits for the gateway.
+RUNS_TIMEOUT_S = 10.0
 # Points are handed on so much early rather than waking up for nothing else.
 FLUSH_EARLY_S = 0.01
 
@@ -137,6 +142,7 @@ class Bridge:
         api_key = find_api_key(gateway_url, folder)
         self.refusal_hint = refusal_hint(gateway_url, folder, api_key)
         self.counters = Counters()
+        user_agent = f'{PLATFORM}/{__version__}'
         lanes = Lanes(self.counters)
         self._journal = Journal(
             _folder(folder, 'journal') / f'{_file_name(source_id)}.db',
@@ -149,20 +155,23 @@ class Bridge:
         self._outbox = Outbox(lanes, self._journal, self.counters,
                               Durability(self._map.delivery.durability))
         self._control = ControlPlane(
-            node, node.executor, self._map,
-            _folder(folder, 'commands') / f'{_file_name(source_id)}.db', self.counters,
-            lanes.sinks['urgent'])
+            node, self._map, _folder(folder, 'commands') / f'{_file_name(source_id)}.db',
+            self.counters, lanes.sinks['urgent'])
         self.link = Link(
             gateway_url, Hello(api_key, source_id, PLATFORM, __version__), self._outbox,
-            self.counters, user_agent=f'{PLATFORM}/{__version__}',
+            self.counters, user_agent=user_agent,
             control=self._control.dispatcher,
             max_bytes_per_s=self._map.delivery.max_bytes_per_s)
-        self._control.dispatcher.wake = self.link.wake
         self.intake = Intake(
             node, plan(self._map.metrics, self._map.events, lanes.sinks, self.counters),
             self.counters, simulated=node.get_parameter('use_sim_time').value,
             period_s=self._map.delivery.flush_ms / 1000)
         self._graph_events = GraphEvents(node, self._map.graph, lanes.sinks['urgent'])
+        settings = read_settings(Arguments(
+            api_key=api_key, source_id=source_id, gateway_url=gateway_url))
+        self._control.connect(
+            self.link, self.intake.adjust, self._topic_names,
+            Runs(settings, user_agent, RUNS_TIMEOUT_S, self._now_ms))
         self._own_topics = OwnTopics(node, lanes.sinks, self._map.tags, self.counters)
         self._stamps = StampClock()
         self._lanes = lanes
@@ -177,6 +186,9 @@ class Bridge:
     def robot_map(self) -> RobotMap:
         """The map in use."""
         return self._map
+
+    def _topic_names(self) -> set[str]:
+        return {topic.topic for topic in self.intake.topics if topic.topic}
 
     @property
     def outbox(self) -> Outbox:
