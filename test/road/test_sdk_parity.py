@@ -4,19 +4,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import inspect
 import json
 import os
 from pathlib import Path
-import re
 import subprocess
 import sys
-import time
 from typing import Any
 
+from local_gateway import LocalGateway
+from local_gateway import serving
 import plexus
 import pytest
-import requests
 
 import plexus_bridge
 
@@ -26,24 +26,13 @@ SCENARIO = Path(__file__).with_name('sdk_scenario.py')
 class Peer:
     """One run of the scenario: its package, its source, and what it told."""
 
-    def __init__(self, package: str, url: str, key: str, home: Path):
-        self.package = package
+    def __init__(self, package: str, gateway: LocalGateway, home: Path):
         self.source = f'parity-{package.replace("_", "-")}'
-        self.url = url
-        self.key = key
-        home.mkdir()
+        self.gateway = gateway
         self.process = subprocess.Popen(
             [sys.executable, str(SCENARIO), package, self.source, '3'], stdout=subprocess.PIPE,
-            text=True, env={
-                **os.environ, 'HOME': str(home), 'PLEXUS_HOME': str(home / '.plexus'),
-                'PYTHONPATH': str(Path(__file__).parents[2]), 'PLEXUS_QUIET': '1',
-                'PLEXUS_API_KEY': key, 'PLEXUS_ENDPOINT': url, 'PLEXUS_GATEWAY_URL': url,
-                'PLEXUS_GATEWAY_WS_URL': url.replace('http', 'ws', 1)})
+            text=True, env={**os.environ, **gateway.environment(home), 'PLEXUS_QUIET': '1'})
         self.told: dict[str, Any] = {}
-
-    def request(self, method: str, path: str, **options: Any) -> requests.Response:
-        return requests.request(
-            method, self.url + path, headers={'x-api-key': self.key}, timeout=20, **options)
 
     def ready(self) -> None:
         assert self.process.stdout is not None
@@ -56,57 +45,33 @@ class Peer:
 
     def stored(self) -> dict[str, Any]:
         """Return all that the gateway has of the source, but for stamps of now."""
-        window = {'start': 1, 'end': 9 * 10**15}
-        base = f'/v1/sources/{self.source}'
-        series = {}
-        for metric in self.request('GET', f'{base}/metrics').json():
-            answer = self.request('GET', f'{base}/metrics/query', params={
-                **window, 'metrics': metric, 'interval': 'raw'}).json()
-            series[metric] = answer['series'][metric]
+        series = {metric: self.gateway.columns(self.source, metric)
+                  for metric in self.gateway.get(f'/v1/sources/{self.source}/metrics')}
         series['run.temp'].pop('timestamp_ms')
-        events = self.request('GET', f'{base}/events', params=window).json()
-        runs = self.request('GET', '/api/runs', params={'source_id': self.source}).json()['runs']
+        runs = self.gateway.get('/api/runs', source_id=self.source)['runs']
         return {
             'series': series,
             'events': [{key: event[key] for key in ('metric', 'value', 'timestamp_ms', 'tags')
-                        if key in event} for event in events],
+                        if key in event} for event in self.gateway.raw_events(self.source)],
             'runs': sorted([run['name'], run['status'], run['tags'], run['metadata'],
                             (run['test_result'] or {}).get('passed')] for run in runs)}
 
 
 @pytest.fixture(scope='module')
-def peers(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Peer]]:
     """Both programs, at the same time against one gateway."""
     folder = tmp_path_factory.mktemp('parity')
-    log = folder / 'log'
-    with log.open('wb') as output:
-        gateway = subprocess.Popen(
-            [sys.executable, '-m', 'plexus_bridge.gateway.serve', '--port', '0', '--data',
-             str(folder / 'data')], stdout=output, stderr=subprocess.STDOUT, env={
-                 **os.environ, 'PLEXUS_HOME': str(folder / 'home'), 'PYTHONUNBUFFERED': '1',
-                 'PYTHONPATH': str(Path(__file__).parents[2])})
-    try:
-        deadline = time.monotonic() + 20
-        while 'Ctrl+C' not in log.read_text():
-            assert gateway.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.01)
-        found = re.search(r'http://127\.0\.0\.1:\d+', log.read_text())
-        assert found
-        key = (folder / 'data' / 'key').read_text().strip()
-        both = [Peer(package, found[0], key, folder / package)
+    with serving(folder) as gateway:
+        both = [Peer(package, gateway, folder / package)
                 for package in ('plexus', 'plexus_bridge')]
         for peer in both:
             peer.ready()
-            answer = peer.request('POST', f'/v1/sources/{peer.source}/commands', json={
+            answer = gateway.request('POST', f'/v1/sources/{peer.source}/commands', json={
                 'command': 'tare', 'params': {'cell': 2}})
             assert answer.status_code == 200, answer.text
         for peer in both:
             peer.finish()
         yield both
-    finally:
-        gateway.terminate()
-        gateway.wait(20)
 
 
 def test_the_same_program_hears_the_same_from_both(peers):
