@@ -50,9 +50,7 @@ _REMEMBERED_IDS = 256
 class AgentMessages(Protocol):
     """What answers the agents' messages (section 11.3)."""
 
-    @property
-    def kinds(self) -> frozenset[str]:
-        """The types of messages that are answered."""
+    kinds: frozenset[str]
 
     def hello(self) -> Mapping[str, Any]:
         """Return what is said of sensors and cameras in `device_auth` (section 11.2)."""

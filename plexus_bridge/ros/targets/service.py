@@ -111,12 +111,11 @@ class ParameterPerformer:
         step = self._step
         values = attempt.filled(step.set)
         if values:
-            await self.change(attempt, values)
+            await self._change(attempt, values)
         names = list(step.get) or list(values)
         return dict(zip(names, await self._read(attempt, names), strict=True))
 
-    async def change(self, attempt: Attempt, values: dict[str, Any]) -> None:
-        """Set parameters, all or none; CommandError says why they are not."""
+    async def _change(self, attempt: Attempt, values: dict[str, Any]) -> None:
         present = await self._read(attempt, list(values), may_lack=True)
         parameters = []
         for (name, value), old in zip(values.items(), present, strict=True):
