@@ -5,7 +5,8 @@
 #   make test [ARGS='-k x']  linter, type check and all tests
 #   make env                 only set up .venv; PYTHON=/usr/bin/python3.12 takes that python
 #   make bench               what it costs, 7 minutes: readers of messages, CPU and memory of the bridge,
-#                            points per second of the gateway; each against its peers in the same run
+#                            what the gateway takes and how fast it answers;
+#                            each against its peers in the same run
 #   make lint | types | fix | clean
 
 IN_ENV := ./scripts/in_env.sh
@@ -36,6 +37,7 @@ bench: env
 	$(IN_ENV) python bench/bridge_cpu.py
 	$(IN_ENV) python bench/gateway_ingest.py
 	$(IN_ENV) python bench/gateway_queries.py
+	$(IN_ENV) python bench/gateway_commands.py
 
 clean:
 	rm -rf .venv build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,13 +1,14 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-How many points a second the local gateway takes over the device socket, with acknowledgements.
+How many points a second the local gateway takes over the device socket and over HTTP.
 
 Starts a real gateway process, sends prepared frames within the window of the official SDK (32
-frames, 10,000 points) and reads the gateway's own CPU time. The yardstick of the same run is a
+frames, 10,000 points) and reads the gateway's own CPU time. Every point is acknowledged, over
+HTTP by the answer, before its sender goes on. The yardstick of the same run is a
 bare `executemany` of the same rows with a commit for each frame.
 
-    python bench/gateway_ingest.py [--points 500000] [--frame 100 --frame 1000] [--devices 1]
+    python bench/gateway_ingest.py [--points 500000] [--frame 100] [--devices 8] [--road ws]
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 from collections import deque
 from collections.abc import Iterator
 import contextlib
+import http.client
 import json
 import os
 from pathlib import Path
@@ -86,6 +88,30 @@ class Device:
         return delays
 
 
+class HttpDevice:
+    """One device's connection for POST /ingest; it has one request on its way at a time."""
+
+    def __init__(self, port: int, key: str, source_id: str):
+        self._connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
+        self._source_id = source_id
+        self._headers = {'x-api-key': key, 'Content-Type': 'application/json'}
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def deliver(self, bodies: list[bytes], points: int) -> list[float]:
+        """Post all bodies; return seconds from sending to the answer."""
+        delays = []
+        for body in bodies:
+            begin = time.perf_counter()
+            self._connection.request(
+                'POST', '/ingest', body % self._source_id.encode(), self._headers)
+            with self._connection.getresponse() as answer:
+                assert json.loads(answer.read())['count'] == points
+            delays.append(time.perf_counter() - begin)
+        return delays
+
+
 def framed(message: dict[str, object]) -> bytes:
     """Return a WebSocket text frame masked with a key of zeros."""
     payload = json.dumps(message, separators=(',', ':')).encode()
@@ -96,17 +122,27 @@ def framed(message: dict[str, object]) -> bytes:
     return struct.pack('!BBQ', 0x81, 0xFF, len(payload)) + b'\0\0\0\0' + payload
 
 
-def prepared_frames(total: int, points: int) -> list[bytes]:
-    """Return frames of samples of 50 series, 20 ms apart, as a robot at 50 Hz sends them."""
+def prepared_points(total: int, points: int) -> Iterator[list[dict[str, object]]]:
+    """Yield samples of 50 series, 20 ms apart, as a robot at 50 Hz sends them."""
     names = [f'robot.joint_{index:02}.position' for index in range(SERIES)]
     values = random.Random(1)
-    return [
-        framed({'type': 'telemetry', 'seq': seq, 'points': [
-            {'class': 'metric', 'metric': names[index % SERIES],
-             'value': round(values.uniform(-3, 3), 6),
-             'timestamp': FIRST_STAMP_MS + index // SERIES * 20}
-            for index in range(first, first + points)]})
-        for seq, first in enumerate(range(0, total, points), 1)]
+    for first in range(0, total, points):
+        yield [{'class': 'metric', 'metric': names[index % SERIES],
+                'value': round(values.uniform(-3, 3), 6),
+                'timestamp': FIRST_STAMP_MS + index // SERIES * 20}
+               for index in range(first, first + points)]
+
+
+def prepared_frames(total: int, points: int) -> list[bytes]:
+    """Return telemetry frames for the device socket."""
+    return [framed({'type': 'telemetry', 'seq': seq, 'points': part})
+            for seq, part in enumerate(prepared_points(total, points), 1)]
+
+
+def prepared_bodies(total: int, points: int) -> list[bytes]:
+    """Return bodies for POST /ingest, with a place for the source's name."""
+    return [b'{"source_id":"%s","points":' + json.dumps(part, separators=(',', ':')).encode()
+            + b'}' for part in prepared_points(total, points)]
 
 
 @contextlib.contextmanager
@@ -154,12 +190,13 @@ def bare_inserts(total: int, points: int, folder: Path) -> tuple[float, float]:
     return total / seconds, (time.process_time() - cpu) / total * 1e6
 
 
-def measure(total: int, points: int, devices: int) -> None:
-    """Print one line for one size of frame."""
-    frames = prepared_frames(total // devices, points)
+def measure(road: str, total: int, points: int, devices: int) -> None:
+    """Print one line for one road (`ws` or `http`), size of frame and number of devices."""
+    prepared, kind = (prepared_frames, Device) if road == 'ws' else (prepared_bodies, HttpDevice)
+    frames = prepared(total // devices, points)
     delays: list[float] = []
     with tempfile.TemporaryDirectory() as name, gateway(Path(name)) as (process, port, key):
-        sockets = [Device(port, key, f'bench-{index}') for index in range(devices)]
+        sockets = [kind(port, key, f'bench-{index}') for index in range(devices)]
         threads = [
             threading.Thread(target=lambda device=device: delays.extend(
                 device.deliver(frames, points))) for device in sockets]
@@ -175,8 +212,9 @@ def measure(total: int, points: int, devices: int) -> None:
         bare, bare_cpu = bare_inserts(total, points, Path(name))
     sent = len(frames) * points * devices
     delays.sort()
-    print(f'{devices} device(s), frames of {points:5} points: {sent / seconds:9,.0f} points/s, '
-          f'{cpu / sent * 1e6:5.2f} µs CPU per point, {cpu / seconds:4.0%} of a core; '
+    print(f'{road:4} {devices} device(s), frames of {points:5} points: '
+          f'{sent / seconds:9,.0f} points/s, {cpu / sent * 1e6:5.2f} µs CPU per point, '
+          f'{cpu / seconds:4.0%} of a core; '
           f'acknowledged after {delays[len(delays) // 2] * 1e3:.1f} ms '
           f'(99 %: {delays[len(delays) * 99 // 100] * 1e3:.1f} ms) | '
           f'bare executemany: {bare:9,.0f} points/s, {bare_cpu:.2f} µs', flush=True)
@@ -186,10 +224,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('--points', type=int, default=500_000, help='points in all')
     parser.add_argument('--frame', type=int, action='append', help='points in one frame')
-    parser.add_argument('--devices', type=int, default=1)
+    parser.add_argument('--devices', type=int, action='append')
+    parser.add_argument('--road', choices=['ws', 'http'], action='append')
     args = parser.parse_args()
-    for points in args.frame or (100, 500, 1000):
-        measure(args.points, points, args.devices)
+    for road in args.road or ('ws', 'http'):
+        for devices in args.devices or (1, 8):
+            for points in args.frame or (100, 1000):
+                measure(road, args.points, points, devices)
 
 
 if __name__ == '__main__':

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from plexus_bridge.client.batch import BatchSender
     from plexus_bridge.client.handlers import CommandRun
+    from plexus_bridge.client.mjpeg import read_mjpeg_frames
     from plexus_bridge.client.plexus import Plexus
+    from plexus_bridge.client.retry import RetryConfig
     from plexus_bridge.errors import AuthenticationError
     from plexus_bridge.errors import CommandDeclarationError
+    from plexus_bridge.errors import CommandParamError
     from plexus_bridge.errors import PlexusError
     from plexus_bridge.errors import RateLimitedError
 
@@ -27,11 +30,13 @@ __version__ = '0.1.0'
 _WHERE = {
     'Plexus': 'client.plexus', 'BatchSender': 'client.batch', 'CommandRun': 'client.handlers',
     'PlexusError': 'errors', 'AuthenticationError': 'errors', 'RateLimitedError': 'errors',
-    'CommandDeclarationError': 'errors',
+    'CommandDeclarationError': 'errors', 'CommandParamError': 'errors',
+    'RetryConfig': 'client.retry', 'read_mjpeg_frames': 'client.mjpeg',
 }
 __all__ = [
-    'AuthenticationError', 'BatchSender', 'CommandDeclarationError', 'CommandRun', 'Plexus',
-    'PlexusError', 'RateLimitedError', '__version__',
+    'AuthenticationError', 'BatchSender', 'CommandDeclarationError', 'CommandParamError',
+    'CommandRun', 'Plexus', 'PlexusError', 'RateLimitedError', 'RetryConfig', '__version__',
+    'read_mjpeg_frames',
 ]
 
 

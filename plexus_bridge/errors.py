@@ -18,11 +18,14 @@ The exceptions of plexus_bridge.
      |    +-- RemoteProtocolError  the peer did: counted, the connection is closed
      +-- CommandError        a command is not run; `code` is the protocol's word for why
      |    +-- CommandCancelled     it was asked to end before it was done
+     |    +-- CommandParamError    its parameters do not fit: also a ValueError
+     |    +-- ClockSteppedError    the operator's clock jumped: the age of his orders is unknown
      +-- CommandDeclarationError   a command cannot be declared so
      +-- JournalError        the disk store cannot be used
      |    +-- JournalInUseError    another process has it
      +-- PointError          a value cannot become a point
-     +-- PictureError        an image is no picture that can be sent: also a ValueError
+     +-- PictureError        a picture cannot be sent: also a ValueError
+     +-- CameraError         a camera cannot be read
      +-- RateLimitedError    the gateway has thrown points away; told once for each burst
      +-- RefusedError        a gateway refuses our request; `status` and `code` say why
      +-- BagError            a recording cannot be read
@@ -125,6 +128,20 @@ class CommandCancelled(CommandError):  # noqa: N818 - a condition, like NotAutho
         super().__init__('cancelled', text)
 
 
+class CommandParamError(CommandError, ValueError):
+    """A command's parameters do not fit; what runs a command may raise it, too."""
+
+    def __init__(self, text: str):
+        super().__init__('bad_params', text)
+
+
+class ClockSteppedError(CommandError):
+    """An operator's clock jumped: how old his orders are cannot be told any more."""
+
+    def __init__(self, text: str):
+        super().__init__('handler_error', text)
+
+
 class CommandDeclarationError(PlexusError, ValueError):
     """A command cannot be declared as it is (protocol section 8.1); the text says why."""
 
@@ -143,6 +160,10 @@ class PointError(PlexusError):
 
 class PictureError(PlexusError, ValueError):
     """What is no picture that can be sent; the text says what was seen and expected."""
+
+
+class CameraError(PlexusError):
+    """A camera's stream cannot be read, because the program for it is missing."""
 
 
 class RateLimitedError(PlexusError):

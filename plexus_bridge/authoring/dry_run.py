@@ -16,9 +16,10 @@ from plexus_bridge.authoring.source import Source
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
-from plexus_bridge.mapping.rules import MetricRule
+from plexus_bridge.mapping.plan import plan
+from plexus_bridge.mapping.plan import PlannedRule
+from plexus_bridge.mapping.plan import Rule
 from plexus_bridge.mapping.sinks import PointSink
-from plexus_bridge.mapping.topic import make_mapper
 from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.points import Point
@@ -36,8 +37,7 @@ class MetricReport:
 class RuleReport:
     """One rule on one topic; `problem` says why nothing comes of it."""
 
-    index: int
-    rule: MetricRule
+    rule: Rule
     topic: str = ''
     type: str = ''
     messages: int = 0
@@ -69,54 +69,68 @@ class _Running:
     mapper: Mapper
 
 
+class _AtHand:
+    """Where all points go: they are counted for the rule whose message is at hand."""
+
+    def __init__(self, result: DryRun, each: Callable[[Point], None] | None):
+        self._result = result
+        self._each = each
+        self.report: RuleReport | None = None
+        self.sinks = dict.fromkeys(('urgent', 'state', 'bulk'), PointSink(self._note))
+
+    def _note(self, point: Point) -> None:
+        if self.report is not None:
+            self.report.points += 1
+        metric = self._result.metrics.setdefault(point['metric'], MetricReport())
+        metric.points += 1
+        metric.bytes += len(encoding.dumps(point)) + 1
+        if self._each:
+            self._each(point)
+
+
 def dry_run(robot_map: RobotMap, source: Source,
             each: Callable[[Point], None] | None = None) -> DryRun:
     """Map all messages of a source; `each` is called with every point that comes out."""
     result = DryRun()
     running: dict[str, list[_Running]] = {}
-    for index, rule in enumerate(robot_map.metrics):
-        for report, captures in _places(index, rule, source):
+    at_hand = _AtHand(result, each)
+    for planned in plan(robot_map.metrics, robot_map.events, at_hand.sinks, result.counters):
+        for report, captures in _places(planned.rule, source):
             result.rules.append(report)
-            mapper = _mapper(report, captures, source, result, each) if report.topic else None
+            mapper = _mapper(planned, report, captures, source) if report.topic else None
             if mapper:
                 running.setdefault(report.topic, []).append(_Running(report, mapper))
     for message in source.messages(list(running)):
         now_ms = message.time_ns // 1_000_000
         for run in running[message.topic]:
+            at_hand.report = run.report
             _take(run, message.data, now_ms, result.counters)
     for runs in running.values():
         for run in runs:
+            at_hand.report = run.report
             _guarded(run, result.counters, run.mapper.finish)
             if not run.report.points:
                 run.report.nothing = run.report.trouble or _nothing(run.report)
     return result
 
 
-def _places(index: int, rule: MetricRule, source: Source
+def _places(rule: Rule, source: Source
             ) -> list[tuple[RuleReport, Mapping[str, str]]]:
     """Return a report for each topic that a rule is for, or one that says that there is none."""
     pattern = TopicPattern(rule.topic if rule.topic.startswith('/') else f'/{rule.topic}')
     places: list[tuple[RuleReport, Mapping[str, str]]] = [
-        (RuleReport(index, rule, name), captures) for name in source.topics
+        (RuleReport(rule, name), captures) for name in source.topics
         if (captures := pattern.match(name)) is not None]
     if not places:
         near = difflib.get_close_matches(pattern.text, source.topics, 1)
         hint = f'; did you mean {near[0]}?' if near else ''
         places.append((RuleReport(
-            index, rule, nothing=f'no such topic in {source.name}{hint}'), {}))
+            rule, nothing=f'no such topic in {source.name}{hint}'), {}))
     return places
 
 
-def _mapper(report: RuleReport, captures: Mapping[str, str], source: Source, result: DryRun,
-            each: Callable[[Point], None] | None) -> Mapper | None:
-    def note(point: Point) -> None:
-        report.points += 1
-        metric = result.metrics.setdefault(point['metric'], MetricReport())
-        metric.points += 1
-        metric.bytes += len(encoding.dumps(point)) + 1
-        if each:
-            each(point)
-
+def _mapper(planned: PlannedRule, report: RuleReport, captures: Mapping[str, str],
+            source: Source) -> Mapper | None:
     types = source.topics[report.topic].types
     wanted = report.rule.type
     if wanted is None and len(types) > 1:
@@ -128,9 +142,7 @@ def _mapper(report: RuleReport, captures: Mapping[str, str], source: Source, res
         report.problem = f'saw {", ".join(types)} on this topic, expected {wanted}'
         return None
     try:
-        return make_mapper(
-            report.rule, source.layout(report.type), report.topic, captures,
-            dict.fromkeys(('state', 'bulk'), PointSink(note)), result.counters)
+        return planned.mapper(source.layout(report.type), report.topic, captures)
     except MappingError as error:
         report.problem = str(error)
         return None
@@ -156,4 +168,6 @@ def _guarded(run: _Running, counters: Counters, step: Callable[..., None], *argu
 def _nothing(report: RuleReport) -> str:
     if not report.messages:
         return 'there is no message on this topic'
+    if report.rule.place[:1] != ('metrics',):
+        return ''  # nothing has happened: that is as it should be
     return 'every value was left out: absent, not finite, or without an estimate'

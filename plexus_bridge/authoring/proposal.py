@@ -21,10 +21,15 @@ from plexus_bridge.mapping.self_describing import SELF_DESCRIBING
 from plexus_bridge.mapping.stamps import HEADER
 
 IMAGE_TYPES = frozenset(('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'))
-EVENT_TOPICS = {
-    '/rosout': 'lines of the log, from a level on',
-    '/diagnostics': 'one event for each change of a level',
-    '/diagnostics_agg': 'one event for each change of a level'}
+# What is proposed beside the topic for a type that makes events by itself, and why.
+EVENT_TYPES = {
+    'rcl_interfaces/msg/Log': ('    min_level: WARN', 'lines of the log, repeated ones folded'),
+    'diagnostic_msgs/msg/DiagnosticArray': ('', 'an event for each change of a level'),
+    'lifecycle_msgs/msg/TransitionEvent': ('', 'an event for each transition'),
+    'action_msgs/msg/GoalStatusArray': ('', 'an event for each goal that fails'),
+    'plexus_msgs/msg/Event': ('', 'events that name themselves')}
+# The same statuses a second time.
+REPEATED = frozenset(('/diagnostics_agg', '/diagnostics_toplevel_state'))
 # Of no use as metrics to anybody: the graph's own business.
 LEFT_OUT = frozenset((
     '/parameter_events', '/clock', '/tf', '/tf_static', '/robot_description'))
@@ -59,8 +64,12 @@ def propose(source: Source, source_id: str, gateway_url: str) -> Iterator[str]:
 
 
 def _is_metric(topic: SourceTopic) -> bool:
-    return (topic.name not in LEFT_OUT and topic.name not in EVENT_TOPICS
+    return (topic.name not in LEFT_OUT and not _is_event(topic)
             and not IMAGE_TYPES.intersection(topic.types))
+
+
+def _is_event(topic: SourceTopic) -> bool:
+    return len(topic.types) == 1 and topic.types[0] in EVENT_TYPES
 
 
 def _rule(topic: SourceTopic, source: Source) -> Iterator[str]:
@@ -137,16 +146,23 @@ def _paths_of(layout: Layout, path: str) -> Iterator[str]:
 
 
 def _others(source: Source) -> Iterator[str]:
-    events = [topic for topic in source.topics.values() if topic.name in EVENT_TOPICS]
-    images = [topic for topic in source.topics.values() if IMAGE_TYPES.intersection(topic.types)]
-    if events or images:
-        yield ''
-        yield '# Events and video are not bridged yet. These topics are for them:'
+    events = [topic for topic in source.topics.values() if _is_event(topic)]
     if events:
-        yield '# events:'
+        yield ''
+        yield 'events:' if any(topic.name not in REPEATED for topic in events) else '# events:'
         for topic in events:
-            yield f'#   - topic: {topic.name}  # {EVENT_TOPICS[topic.name]}'
+            more, why = EVENT_TYPES[topic.types[0]]
+            yield f'  # {topic.types[0]}: {why}'
+            if topic.name in REPEATED:
+                yield f'  # - topic: {topic.name}  # repeats what /diagnostics says'
+                continue
+            yield f'  - topic: {topic.name}'
+            if more:
+                yield more
+    images = [topic for topic in source.topics.values() if IMAGE_TYPES.intersection(topic.types)]
     if images:
+        yield ''
+        yield '# Video is not bridged yet. These topics are for it:'
         yield '# video:'
         for topic in images:
             yield f'#   - {{topic: {topic.name}, camera_id: {_camera(topic.name)}}}'

@@ -81,12 +81,8 @@ class BatchSender:
 
     def flush(self) -> None:
         """Hand on what was collected, now; raises what `Plexus.send` raises."""
-        # One at a time, so that readings stay in order.
-        with self._handing:
-            with self._lock:
-                points, self._points = self._points, []
-            if points:
-                self._intake.send(points, self._max_points)
+        self._hand_on()
+        self._intake.tell_trouble()
 
     def close(self) -> None:
         """Hand on what is left and end; doing so twice is harmless."""
@@ -97,7 +93,7 @@ class BatchSender:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
         if not closed:
-            self._flush_quietly()
+            self._hand_on()
 
     def __enter__(self) -> BatchSender:
         return self.start()
@@ -113,18 +109,23 @@ class BatchSender:
             self._points += points
             full = len(self._points) >= self._max_pending
         if full:
-            self._flush_quietly()
+            self._hand_on()
 
     def _run(self) -> None:
         due = time.monotonic() + self._interval_s
         while not self._ending.wait(max(0.0, due - time.monotonic())):
-            self._flush_quietly()
+            try:
+                self._hand_on()
+            except PlexusError:
+                return  # the client was closed, and this batch by it
             # A fixed schedule; what was missed is not made up for.
             due = max(due + self._interval_s, time.monotonic())
 
-    def _flush_quietly(self) -> None:
-        try:
-            self.flush()
-        except PlexusError:
-            # The points were taken over; whoever calls `send` or `flush` of the client is told.
-            return
+    def _hand_on(self) -> None:
+        # One at a time, so that readings stay in order. What troubles the gateway is not for this
+        # thread to hear: the next `send` or `flush` of the program's own is told.
+        with self._handing:
+            with self._lock:
+                points, self._points = self._points, []
+            if points:
+                self._intake.hand_in(points, self._max_points)

@@ -31,8 +31,8 @@ class HttpRoad:
 
     def __init__(self, gateway_url: str, api_key: str, source_id: str, user_agent: str, *,
                  outbox: Outbox, take: Callable[[float], Frame | None], verdicts: Verdicts,
-                 counters: Counters,
-                 wake: Callable[[], None], tell: Callable[[str, bool], None]):
+                 counters: Counters, wake: Callable[[], None],
+                 tell: Callable[[str, bool], None], pauses: backoff.Backoff | None = None):
         self._outbox = outbox
         self._take = take
         self._verdicts = verdicts
@@ -40,7 +40,7 @@ class HttpRoad:
         self._wake = wake
         self._tell = tell
         self._outcomes: deque[Outcome] = deque()
-        self._backoff = backoff.Backoff()
+        self._backoff = pauses or backoff.Backoff()
         self._next_post = 0.0
         self._on_its_way = False
         self._failing = False

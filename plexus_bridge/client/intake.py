@@ -34,7 +34,7 @@ class Intake:
     def __init__(self, settings: Settings, sender: Sender, timeout_s: float):
         self._sender = sender
         self._has_socket = bool(settings.device_url)
-        self._first_wait_s = min(timeout_s, FIRST_WAIT_S)
+        self.first_wait_s = min(timeout_s, FIRST_WAIT_S)
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._begun = False
@@ -61,7 +61,7 @@ class Intake:
         if not self._begun:
             self._sender.start()
             if self._has_socket:
-                self._sender.wait_for_link(self._first_wait_s)
+                self._sender.wait_for_link(self.first_wait_s)
             self._begun = True
 
     def close(self) -> bool:
@@ -97,12 +97,20 @@ class Intake:
             point['timestamp'] = point['timestamp'] or shared
         return made
 
-    def send(self, points: list[Point], frame_points: int | None = None) -> bool:
+    def send(self, points: list[Point]) -> bool:
         """
-        Take points over for delivery, in frames of `frame_points` at most; True.
+        Take points over for delivery; True.
 
         Raises what the caller has to know: none of it undoes that they were taken over.
         """
+        self.hand_in(points)
+        if not self._has_socket and not self._sender.heard:
+            self._sender.wait_for_link(self.first_wait_s)
+        self.tell_trouble()
+        return True
+
+    def hand_in(self, points: list[Point], frame_points: int | None = None) -> None:
+        """Take points over, in frames of `frame_points` at most; PlexusError once closed."""
         self.begin()
         queue = self._sender.queue
         if frame_points is not None and frame_points < queue.max_frame_points:
@@ -110,10 +118,6 @@ class Intake:
         for lane, chosen in _by_lane(points):
             if not self._sender.hand_in(lane, chosen):
                 raise PlexusError(_CLOSED)
-        if not self._has_socket and not self._sender.heard:
-            self._sender.wait_for_link(self._first_wait_s)
-        self._tell_trouble()
-        return True
 
     def _stamp(self, timestamp: Any) -> float:
         """Return a stamp as it travels; what has none is stamped in the gateway's time."""
@@ -125,7 +129,8 @@ class Intake:
         self.begin()
         return now_ms + self._sender.status.correction_ms
 
-    def _tell_trouble(self) -> None:
+    def tell_trouble(self) -> None:
+        """Raise AuthenticationError while the key is refused, RateLimitedError once a burst."""
         status = self._sender.status
         if status.refused and status.key_refused:
             raise AuthenticationError(f'{status.detail}; what was sent is kept')

@@ -55,14 +55,15 @@ class Link:
     `control` says and hears what is not telemetry, `video` holds frames that go when nothing else
     waits. `device_url` is the address of the device socket where it is not the gateway's; empty,
     there is none, and telemetry goes by HTTP alone. Without `max_bytes_per_s` (before framing
-    and compression) the network alone is the limit. `on_change` is called, on the link's thread,
-    after the status has changed.
+    and compression) the network alone is the limit. `http_pauses` are made between failed
+    requests. `on_change` is called, on the link's thread, after the status has changed.
     """
 
     def __init__(self, gateway_url: str, hello: device.Hello, outbox: Outbox,
                  counters: Counters, *, user_agent: str, control: Control | None = None,
                  video: VideoFrames | None = None, device_url: str | None = None,
-                 max_bytes_per_s: float | None = None):
+                 max_bytes_per_s: float | None = None,
+                 http_pauses: backoff.Backoff | None = None):
         if device_url is None:
             device_url = gateway_url
         self._url = socket_url(device_url) if device_url else ''
@@ -79,7 +80,7 @@ class Link:
         self._http = HttpRoad(
             gateway_url, hello.api_key, hello.source_id, user_agent, outbox=outbox,
             take=self._sending.take_for_http, verdicts=self._verdicts, counters=counters,
-            wake=self.wake, tell=self._tell_http)
+            wake=self.wake, tell=self._tell_http, pauses=http_pauses)
         self._socket: DeviceSocket | None = None
         self._socket_backoff = backoff.Backoff()
         self._error_backoff = backoff.Backoff()
@@ -189,9 +190,6 @@ class Link:
         if self._socket and readable:
             for message in self._socket.read():
                 self._handle(self._session.receive(message, time.monotonic()))
-        if self._socket and self._video is not None:
-            for number in self._socket.take_pongs():
-                self._video.answered(number, time.monotonic())
 
     def _patience(self, now: float) -> float:
         """Return how long there is nothing to do unless something comes."""
@@ -261,20 +259,14 @@ class Link:
         if self._control is not None and self._session.live:
             for message in self._control.messages_to_send(now):
                 self._session.send(message)
-        if self._video is not None:
-            self._open_or_clear(self._video)
+        if self._video is not None and not self._session.live and (
+                pictures := self._video.clear()):
+            self._counters.drop('video_offline', pictures)
         if self._socket is not None:
             self._sending.send(self._socket, now)
         # While a socket is being opened, wait for it: HTTP is for when it fails.
         if not self._session.acks and (self._session.live or not self._session.connected):
             self._http.send(now)
-
-    def _open_or_clear(self, video: VideoFrames) -> None:
-        if self._session.live:
-            if not video.live:
-                video.opened()
-        elif pictures := video.clear():
-            self._counters.drop('video_offline', pictures)
 
     def _drop_socket(self, flush_s: float = 0.0) -> None:
         if self._socket is not None:

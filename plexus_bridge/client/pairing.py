@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from collections.abc import Mapping
-import os
 from pathlib import Path
 import sys
 import time
@@ -20,11 +19,12 @@ from typing import Any
 
 import requests
 
+from plexus_bridge.config.credentials import find_gateway_url
 from plexus_bridge.config.credentials import read_config
 from plexus_bridge.config.credentials import save_credentials
 from plexus_bridge.config.credentials import state_folder
-from plexus_bridge.config.gateway_url import check_gateway_url
 from plexus_bridge.config.gateway_url import is_loopback
+from plexus_bridge.config.gateway_url import LOCAL_GATEWAY_URL
 from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import LinkError
 from plexus_bridge.errors import PointError
@@ -32,7 +32,6 @@ from plexus_bridge.exit_codes import EXIT_CONFIGURATION
 from plexus_bridge.exit_codes import EXIT_FAILURE
 from plexus_bridge.points import check_source_id
 
-DEFAULT_URL = 'http://127.0.0.1:8787'
 TIMEOUT_S = 10.0
 MAX_WAIT_S = 3600
 
@@ -46,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        'machine shows a code, to be approved there')
     parser.add_argument(
         '--gateway', metavar='URL', help='address of the gateway; default: PLEXUS_GATEWAY_URL, '
-                                         f'else gateway_url of config.json, else {DEFAULT_URL}')
+                                         'else gateway_url of config.json, else '
+                                         f'{LOCAL_GATEWAY_URL}')
     parser.add_argument('--name', help='what this machine calls itself while it waits',
                         default='')
     parser.add_argument(
@@ -58,9 +58,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         folder = state_folder()
         config = read_config(folder)
-        url = check_gateway_url(
-            args.gateway or os.environ.get('PLEXUS_GATEWAY_URL') or config.get('gateway_url')
-            or DEFAULT_URL).rstrip('/')
+        url = find_gateway_url(args.gateway or '', folder)
         if config.get('api_key') and not args.force:
             raise ConfigError(
                 f'{folder / "config.json"} has a key already, {str(config["api_key"])[:8]}…; give '

@@ -23,6 +23,8 @@ import threading
 import time
 from types import TracebackType
 from typing import Any
+import warnings
+import weakref
 
 from plexus_bridge.client.batch import BatchSender
 from plexus_bridge.client.handlers import Handler
@@ -30,6 +32,7 @@ from plexus_bridge.client.handlers import legacy_target_of
 from plexus_bridge.client.handlers import LegacyHandler
 from plexus_bridge.client.handlers import target_of
 from plexus_bridge.client.intake import Intake
+from plexus_bridge.client.retry import RetryConfig
 from plexus_bridge.client.runs import Runs
 from plexus_bridge.client.runs import Whose
 from plexus_bridge.client.sender import Sender
@@ -65,7 +68,7 @@ class Plexus:
 
     def __init__(self, api_key: str | None = None, endpoint: str | None = None,
                  source_id: str | None = None, timeout: float = 10.0,
-                 retry_config: object = None, max_buffer_size: int | None = None,
+                 retry_config: RetryConfig | None = None, max_buffer_size: int | None = None,
                  persistent_buffer: bool = True, buffer_path: str | os.PathLike[str] | None = None,
                  ws_url: str | None = None, *, gateway_url: str | None = None,
                  transport: str = 'ws'):
@@ -80,10 +83,13 @@ class Plexus:
         self._sender = Sender(
             self._settings, persistent=persistent_buffer,
             path=Path(buffer_path) if buffer_path else None, control=self._commands,
-            video=self._video)
+            video=self._video, pauses=(retry_config or RetryConfig()).pauses())
+        if max_buffer_size is not None:
+            self.max_buffer_size = max_buffer_size
         self._commands.wake = self._sender.wake
         self._intake = Intake(self._settings, self._sender, timeout)
         self._runs = Runs(self._settings, USER_AGENT, timeout, self._intake.now_ms)
+        self._batches: weakref.WeakSet[BatchSender] = weakref.WeakSet()
         self._serving: StopRequest | None = None
         atexit.register(self._at_exit)
 
@@ -136,7 +142,10 @@ class Plexus:
     def batch(self, interval_ms: float = 100.0, max_points: int = 5000,
               max_pending: int = 200_000) -> BatchSender:
         """Return what sends fast readings together: ``with px.batch() as b: b.send(…)``."""
-        return BatchSender(self._intake, interval_ms, max_points, max_pending)
+        self._intake.check_usable()
+        batch = BatchSender(self._intake, interval_ms, max_points, max_pending)
+        self._batches.add(batch)
+        return batch
 
     def flush_buffer(self) -> bool:
         """
@@ -158,6 +167,21 @@ class Plexus:
     def buffer_size(self) -> int:
         """Return how many points the gateway has not confirmed yet."""
         return self._sender.unconfirmed()
+
+    @property
+    def max_buffer_size(self) -> int | None:
+        """
+        How many points may wait on disk: beyond, the oldest make room, and are counted.
+
+        None, as it is at first: as many as 256 MiB hold, some two million.
+        """
+        return self._sender.max_points
+
+    @max_buffer_size.setter
+    def max_buffer_size(self, points: int) -> None:
+        if isinstance(points, bool) or not isinstance(points, int) or points < 1:
+            raise SettingError(f'max_buffer_size: saw {points!r}, expected 1 or more points')
+        self._sender.max_points = points
 
     @property
     def dropped_points(self) -> int:
@@ -254,6 +278,8 @@ class Plexus:
         `description` and `params` are advertised no more, and are taken for old programs' sake.
         """
         self._intake.check_usable()
+        warnings.warn('on_command is deprecated: command declares parameters, danger and expiry',
+                      DeprecationWarning, stacklevel=2)
         if concurrency not in ('accept', 'reject'):
             raise SettingError(f"concurrency: saw {concurrency!r}, expected 'accept' or 'reject'")
         self._commands.add_legacy(
@@ -291,6 +317,8 @@ class Plexus:
 
         What the gateway has not confirmed then is on disk, and goes out with the next start.
         """
+        for batch in list(self._batches):
+            batch.close()
         if not self._intake.close():
             return
         atexit.unregister(self._at_exit)

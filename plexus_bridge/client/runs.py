@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import requests
 
+from plexus_bridge import encoding
 from plexus_bridge.client.ingest import open_session
 from plexus_bridge.client.settings import Settings
 from plexus_bridge.errors import AuthenticationError
@@ -47,7 +48,8 @@ class Runs:
         self._now_ms = now_ms
         self._session = open_session(settings.endpoint)
         self._session.headers.update({
-            'x-api-key': settings.api_key, 'User-Agent': user_agent, 'Connection': 'close'})
+            'x-api-key': settings.api_key, 'User-Agent': user_agent,
+            'Content-Type': 'application/json', 'Connection': 'close'})
 
     def start(self, name: str, source_id: str | Whose | None, *, tags: Mapping[str, Any] | None,
               metadata: Mapping[str, Any] | None,
@@ -70,14 +72,19 @@ class Runs:
         self._register()
         return self._run('POST', '/api/runs', body)
 
-    def end(self, run: Mapping[str, Any] | str, status: str, ended_at: str | None
-            ) -> dict[str, Any]:
-        """End a run, given as such or by its id, and return it with its verdict."""
+    def end(self, run: Mapping[str, Any] | str, status: str, ended_at: str | None,
+            changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """
+        End a run, given as such or by its id, and return it with its verdict.
+
+        `changes` are further fields of section 10.1, such as `pass_criteria`.
+        """
         run_id = run if isinstance(run, str) else run.get('id')
         if not isinstance(run_id, str) or not run_id:
             raise SettingError(f'run: saw {str(run)[:80]!r}, expected a run or its id')
         return self._run('PATCH', f'/api/runs/{quote(run_id, safe="")}',
-                         {'status': status, 'ended_at': ended_at or self._now()})
+                         {**(changes or {}), 'status': status,
+                          'ended_at': ended_at or self._now()})
 
     def close(self) -> None:
         """Let go of connections."""
@@ -106,11 +113,13 @@ class Runs:
     def _request(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         url = f'{self._settings.endpoint}{path}'
         try:
+            data = encoding.standard_dumps(body)
+        except (TypeError, ValueError) as error:
+            raise SettingError(f'{method} {url}: no JSON can be made of it: {error}') from None
+        try:
             # A redirect is not followed: the key is for the configured address only.
             response = self._session.request(
-                method, url, json=body, timeout=self._timeout_s, allow_redirects=False)
-        except requests.exceptions.InvalidJSONError as error:
-            raise SettingError(f'{method} {url}: no JSON can be made of it: {error}') from None
+                method, url, data=data, timeout=self._timeout_s, allow_redirects=False)
         except requests.RequestException as error:
             raise UnreachableError(f'{method} {url}: {error}') from None
         with response:

@@ -33,13 +33,12 @@ class SendQueue(Lanes):
         self._changed = threading.Condition()
         self._points: dict[Lane, list[Point]] = {lane: [] for lane in Lane}
         self._count = 0
-        self._in_flush = 0
         self._closed = False
         self._poked = False
         self.max_frame_points = MAX_FRAME_POINTS
 
     def __len__(self) -> int:
-        return self._count + self._in_flush
+        return self._count
 
     def hand_in(self, lane: Lane, points: Sequence[Point]) -> bool:
         """Take points over; False if they come too late, because no flush will follow."""
@@ -81,16 +80,11 @@ class SendQueue(Lanes):
             self._closed = True
             self._changed.notify_all()
 
-    def flushed(self) -> None:
-        """Say that what `flush` returned is counted elsewhere now."""
-        self._in_flush = 0
-
     def flush(self, now_ms: int) -> list[Frame]:
         """Return all points as frames, most urgent lane first."""
         with self._changed:
             handed_in, self._points = self._points, {lane: [] for lane in Lane}
             count, self._count = self._count, 0
-            self._in_flush = count
             if count >= MAX_WAITING_POINTS:
                 self._changed.notify_all()
         self._totals.add('points_collected', count)

@@ -13,11 +13,14 @@ from collections.abc import Callable
 from collections.abc import Sequence
 import logging
 from pathlib import Path
+import sqlite3
 import threading
 import time
 
 from plexus_bridge import __version__
 from plexus_bridge.client import store
+from plexus_bridge.client.adoption import adopt
+from plexus_bridge.client.adoption import left_buffers
 from plexus_bridge.client.link import Link
 from plexus_bridge.client.link_status import LinkStatus
 from plexus_bridge.client.link_status import Transport
@@ -30,6 +33,7 @@ from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.delivery.video import VideoFrames
 from plexus_bridge.errors import JournalError
 from plexus_bridge.points import Point
+from plexus_bridge.protocol.backoff import Backoff
 from plexus_bridge.protocol.control import Control
 from plexus_bridge.protocol.device import Hello
 
@@ -54,7 +58,8 @@ class Sender:
     """
 
     def __init__(self, settings: Settings, *, persistent: bool, path: Path | None,
-                 control: Control, video: VideoFrames):
+                 control: Control, video: VideoFrames, pauses: Backoff):
+        self._settings = settings
         self.counters = Counters()
         # Points that the gateway took and did not store, for their rate or the plan's limits.
         self.thrown_away = 0
@@ -67,21 +72,27 @@ class Sender:
             self._journal, self._forget_store = store.open_in_memory(self.counters)
         self.queue = SendQueue(self.counters)
         self._outbox = Outbox(self.queue, self._journal, self.counters)
-        self.lines = StatusLines(settings, self.counters, self.unconfirmed)
+        self.lines = StatusLines(settings, self.counters, self._held)
         self._link = Link(
             settings.gateway_url,
             Hello(settings.api_key, settings.source_id, PLATFORM, __version__), self._outbox,
             self.counters, user_agent=USER_AGENT, control=control, video=video,
-            device_url=settings.device_url)
+            device_url=settings.device_url, http_pauses=pauses)
         self._link.on_change = self._link_changed
         self._outbox.on_settled = self._settled
         self._changed = threading.Condition()
         self._starting = threading.Lock()
+        self._flushing = threading.Lock()
         self._started = self._closing = False
         self._thread = threading.Thread(target=self._run, name='plexus-flush', daemon=True)
         if self._journal.set_aside:
             self.lines.say(f'the buffer was damaged; it lies in {self._journal.set_aside} now and '
                            'a new one was begun')
+
+    @property
+    def source_id(self) -> str:
+        """The source that everything belongs to."""
+        return self._settings.source_id
 
     @property
     def status(self) -> LinkStatus:
@@ -117,12 +128,26 @@ class Sender:
         """Say anew who we are, if we are connected."""
         self._link.reconnect()
 
+    @property
+    def max_points(self) -> int | None:
+        """How many points may wait on disk; beyond, the oldest make room."""
+        return self._journal.max_points
+
+    @max_points.setter
+    def max_points(self, points: int | None) -> None:
+        self._journal.max_points = points
+
     def hand_in(self, lane: Lane, points: Sequence[Point]) -> bool:
         """Take points over for delivery; False once closed."""
         return self.queue.hand_in(lane, points)
 
     def unconfirmed(self) -> int:
         """Return how many points the gateway has not said to have stored, or refused."""
+        # While they change hands they would be counted twice, or not at all.
+        with self._flushing:
+            return self._held()
+
+    def _held(self) -> int:
         return len(self.queue) + self._outbox.unsettled_points()
 
     def wait_for_link(self, timeout_s: float) -> None:
@@ -178,6 +203,8 @@ class Sender:
     # -- the thread that flushes
 
     def _run(self) -> None:
+        if self.persistent:
+            self._adopt()
         last = 0.0
         while self.queue.wait(self._idle_s()):
             self.queue.gather(last + FLUSH_S - time.monotonic())
@@ -185,19 +212,39 @@ class Sender:
             self._flush()
         self._flush()
 
+    def _adopt(self) -> None:
+        """Take over what the official SDK has left on this machine for this source."""
+        for path in left_buffers(self._settings.folder, self._settings.source_id):
+            try:
+                points = adopt(path, self._keep, lambda: self.counters.drop('adopted_unreadable'))
+            except sqlite3.Error as error:
+                self.lines.say(f"{path}: the official SDK's buffer cannot be read: {error}")
+                continue
+            if points:
+                self.lines.say(f"took over {points} points of the official SDK's buffer {path}")
+
+    def _keep(self, points: list[Point]) -> bool:
+        """Write points to the journal; False if they could not be."""
+        errors = self.counters['journal_errors']
+        if not self.queue.hand_in(Lane.STATE, points):
+            return False
+        self._flush()
+        return self.counters['journal_errors'] == errors
+
     def _idle_s(self) -> float | None:
         """Return when a flush is due though nothing new comes; None for never."""
         if not self._outbox.pending()[0] and not self._outbox.unsettled_points():
-            return None
-        return _OFFLINE_FLUSH_S if self.status.transport is Transport.NONE else FLUSH_S
+            # Of losses that have come to an end an event is made by a flush.
+            return _OFFLINE_FLUSH_S if self.counters.dropped() else None
+        return FLUSH_S if self._in_reach() else _OFFLINE_FLUSH_S
 
     def _flush(self) -> None:
         try:
-            self._outbox.flush()
+            with self._flushing:
+                self._outbox.flush()
         except JournalError as error:
             self.counters.add('journal_errors')
             self.lines.say_once('journal', f'{error}; new points wait in memory')
-        self.queue.flushed()
         with self._changed:
             self._changed.notify_all()
 

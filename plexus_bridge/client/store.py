@@ -52,14 +52,19 @@ def open_in_memory(counters: Counters) -> tuple[Journal, Callable[[], None]]:
     """Open a journal that ends with the process; also returns what has to be called then."""
     folder = _MEMORY_FOLDER if os.access(_MEMORY_FOLDER, os.W_OK) else Path(tempfile.gettempdir())
     _remove_abandoned(folder)
-    place = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder, ignore_cleanup_errors=True)
     try:
-        journal = Journal(Path(place.name) / _FILE, MAX_MEMORY_BYTES, counters)
+        place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+    except OSError as error:
+        raise JournalError(f'{folder}: no folder can be made in it: {error.strerror}') from None
+
+    def forget() -> None:
+        shutil.rmtree(place, ignore_errors=True)
+
+    try:
+        return Journal(place / _FILE, MAX_MEMORY_BYTES, counters), forget
     except JournalError:
-        with contextlib.suppress(OSError):
-            place.cleanup()
+        forget()
         raise
-    return journal, place.cleanup
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -50,7 +50,9 @@ _REMEMBERED_IDS = 256
 class AgentMessages(Protocol):
     """What answers the agents' messages (section 11.3)."""
 
-    kinds: frozenset[str]
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The types of messages that are answered."""
 
     def hello(self) -> Mapping[str, Any]:
         """Return what is said of sensors and cameras in `device_auth` (section 11.2)."""

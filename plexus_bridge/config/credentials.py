@@ -16,7 +16,9 @@ from pathlib import Path
 import secrets
 from typing import Any
 
+from plexus_bridge.config.gateway_url import check_gateway_url
 from plexus_bridge.config.gateway_url import is_loopback
+from plexus_bridge.config.gateway_url import LOCAL_GATEWAY_URL
 from plexus_bridge.errors import ConfigError
 
 
@@ -30,6 +32,19 @@ def state_folder(environment: Mapping[str, str] | None = None) -> Path:
     except RuntimeError:
         raise ConfigError(
             'there is no home folder to keep things in; set HOME or PLEXUS_HOME') from None
+
+
+def find_gateway_url(
+        named: str, folder: Path, environment: Mapping[str, str] | None = None) -> str:
+    """
+    Return the gateway's address: what a map or option names, else PLEXUS_GATEWAY_URL, else
+    ``gateway_url`` of config.json, where pairing puts it, else the local gateway's.
+    """
+    environment = os.environ if environment is None else environment
+    configured = read_config(folder).get('gateway_url')
+    url = (named or environment.get('PLEXUS_GATEWAY_URL', '').strip()
+           or (configured if isinstance(configured, str) else '') or LOCAL_GATEWAY_URL)
+    return check_gateway_url(url.rstrip('/'))
 
 
 def find_api_key(gateway_url: str, folder: Path,

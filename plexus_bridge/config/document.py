@@ -19,6 +19,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from plexus_bridge.config.yaml_mistakes import yaml_mistake
 from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import Problem
 
@@ -106,11 +107,9 @@ def _compose(file: str, text: str) -> yaml.Node | None:
     except RecursionError:
         raise _too_deep(file) from None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        mistake = yaml_mistake(error, text)
         raise ConfigError([Problem(
-            file, line, column, '', f'is not YAML: {error.problem or error.context}'
-        )]) from None
+            file, mistake.line, mistake.column, '', f'is not YAML: {mistake.text}')]) from None
     except yaml.YAMLError as error:
         raise ConfigError([Problem(file, 0, 0, '', f'is not YAML: {error}')]) from None
     except (ValueError, OverflowError):
@@ -258,11 +257,46 @@ def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Place, str]]:
         choices = wanted if rule == 'enum' else [wanted]
         expected = ', '.join(str(choice) for choice in choices)
         yield place, f'saw {_shown(seen)}, expected {expected}{_near(str(seen), choices)}'
+    elif rule == 'anyOf' and (nearest := _nearest_branch(error)):
+        for inner in nearest:
+            yield from _explain(inner)
+    elif rule == 'anyOf' and (choices := _choices(error)):
+        expected = ', '.join(choices)
+        yield place, f'saw {_shown(seen)}, expected {expected}{_near(str(seen), choices)}'
     elif rule in ('pattern', 'anyOf'):
         description = schema.get('description', f'a text that fits {wanted}').partition('. ')[0]
         yield place, f'saw {_shown(seen)}, expected: {description}'
     else:
         yield place, f'saw {_shown(seen)}: {error.message}'
+
+
+def _nearest_branch(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
+    """
+    Return what is wrong with the only alternative that is of the right type, if it is one.
+
+    Nothing where that says less than the description of all alternatives.
+    """
+    branches: dict[object, list[jsonschema.ValidationError]] = {}
+    for inner in error.context or ():
+        branches.setdefault(inner.schema_path[0], []).append(inner)
+    fitting = [inners for inners in branches.values() if not any(
+        inner.validator in ('type', 'const') and not inner.relative_path for inner in inners)]
+    return [inner for inner in fitting[0] if inner.relative_path or inner.validator == 'anyOf'] \
+        if len(fitting) == 1 else []
+
+
+def _choices(error: jsonschema.ValidationError) -> list[str]:
+    """Return the texts that alternatives list, then what is said of the others."""
+    listed: list[str] = []
+    described: list[str] = []
+    for inner in error.context or ():
+        wanted: Any = inner.validator_value
+        schema: Any = inner.schema
+        if inner.validator == 'enum':
+            listed += map(str, wanted)
+        elif 'description' in schema:
+            described.append(schema['description'])
+    return [*listed, *described] if listed else []
 
 
 def _unknown_key(key: str, known: list[str]) -> str:

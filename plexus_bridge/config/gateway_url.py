@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from plexus_bridge.errors import ConfigError
 
+# Where `plexus-bridge gateway` serves.
+LOCAL_GATEWAY_URL = 'http://127.0.0.1:8787'
 EXPECTED = 'expected an address such as https://gateway.example.com or http://127.0.0.1:8787'
 
 

@@ -55,12 +55,14 @@ class Journal:
     JournalError if the file belongs to another process, is newer than this program, or cannot be
     used. A damaged file is set aside (`set_aside` names it) and a new one begun with what could
     be read of it; `number_of_files` grows with every such time. At most `max_bytes` are kept, and
-    no more than there are while the disk has less than `min_free_bytes`.
+    no more than there are while the disk has less than `min_free_bytes`; and at most `max_points`
+    if that is set.
     """
 
     def __init__(self, path: Path, max_bytes: int, counters: Counters, min_free_bytes: int = 0):
         self.path = path
         self.set_aside: Path | None = None
+        self.max_points: int | None = None
         self.number_of_files = 0
         self._max_bytes = max_bytes
         self._min_free_bytes = min_free_bytes
@@ -128,7 +130,7 @@ class Journal:
                     self._forget(key)
                 for frame in frames:
                     self._insert(frame)
-                evicted = [*self._evict()] if self.size_bytes > self.limit_bytes else []
+                evicted = [*self._evict()] if self._is_over_full() else []
                 if losses is not None:
                     self._note(losses)
         except sqlite3.OperationalError as error:
@@ -217,15 +219,19 @@ class Journal:
         elif self._low_disk_limit is None:
             self._low_disk_limit = max(self.size_bytes, SMALLEST_LIMIT_BYTES)
 
+    def _is_over_full(self) -> bool:
+        return self.size_bytes > self.limit_bytes or (
+            self.max_points is not None and self.points > self.max_points)
+
     def _evict(self) -> Iterator[Frame]:
         """Make room: the oldest bulk first, then the oldest of all."""
         for lanes in ((Lane.BULK,), (Lane.URGENT, Lane.STATE)):
-            while self.size_bytes > self.limit_bytes:
+            while self._is_over_full():
                 oldest = self._oldest(lanes)
                 if not oldest:
                     break
                 for size, frame in oldest:
-                    if self.size_bytes <= self.limit_bytes:
+                    if not self._is_over_full():
                         break
                     self._database.execute('DELETE FROM frames WHERE key = ?', (frame.key,))
                     self._count(frame.lane, -1, -frame.points, -size)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 
 from plexus_bridge.delivery.journal import Kept
 
@@ -20,6 +21,10 @@ class LaneTotals:
     points_acknowledged: int = 0
     bytes_sent: int = 0
     lost: Counter[str] = field(default_factory=Counter)
+
+    def copy(self) -> LaneTotals:
+        """Return how they are now, not to change any more."""
+        return replace(self, lost=Counter(self.lost))
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.frames import encode_points
 from plexus_bridge.delivery.frames import Frame
 from plexus_bridge.delivery.frames import Lane
 from plexus_bridge.delivery.frames import make_frames
+from plexus_bridge.delivery.rows import Columns
+from plexus_bridge.delivery.rows import count_points
 from plexus_bridge.delivery.rows import encode_rows
-from plexus_bridge.delivery.rows import Rows
+from plexus_bridge.delivery.rows import Row
 from plexus_bridge.mapping.sinks import AddRow
 from plexus_bridge.mapping.sinks import MetricName
 from plexus_bridge.points import Point
@@ -25,23 +28,29 @@ class LaneSink:
     def __init__(self, counters: Counters):
         self._counters = counters
         self._points: list[Point] = []
-        self._rows: list[Rows] = []
+        self._rows: list[Row] = []
         # Bound once: mapping calls it for every point.
         self.add = self._points.append
 
     def add_rows(self, metrics: Sequence[MetricName]) -> AddRow:
         """Return what takes rows of a number for each of these metrics and a stamp."""
-        self._rows.append(Rows(metrics))
-        return self._rows[-1].add
+        columns = Columns(metrics)
+        append = self._rows.append
+
+        def add_row(values: tuple[Any, ...]) -> None:
+            append((columns, values))
+
+        return add_row
 
     def __len__(self) -> int:
-        return len(self._points) + sum(map(len, self._rows))
+        return len(self._points) + count_points(self._rows)
 
     def encode(self) -> Iterator[tuple[int, bytes]]:
         """Yield all points as (how many, JSON objects with commas between them)."""
         yield from encode_points(self._points, self._counters)
         self._points.clear()
-        yield from encode_rows(rows for rows in self._rows if rows)
+        yield from encode_rows(self._rows)
+        self._rows.clear()
 
 
 class Lanes:

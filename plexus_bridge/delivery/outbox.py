@@ -345,7 +345,12 @@ class Outbox:
         kept = self._journal.kept
         with self._lock:
             return {lane: LaneState(*self._queues.sizes(lane), kept[lane], self._oldest[lane],
-                                    self._totals[lane]) for lane in Lane}
+                                    self._totals[lane].copy()) for lane in Lane}
+
+    @property
+    def limit_bytes(self) -> int:
+        """How much may wait on disk now."""
+        return self._journal.limit_bytes
 
     def close_backlog(self) -> None:
         """Let go of the reading end; called by the sending thread when it ends."""

@@ -24,65 +24,44 @@ from plexus_bridge.mapping.sinks import MetricName
 _PIECE_BYTES = MAX_FRAME_BYTES // 2
 
 
-class Rows:
-    """Rows ``(v1, …, vn, stamp)`` of finite numbers, a column for each of `metrics`."""
+class Columns:
+    """What a row ``(v1, …, vn, stamp)`` of finite numbers is about: a metric for each number."""
 
     def __init__(self, metrics: Sequence[MetricName]):
-        self._rows: list[tuple[Any, ...]] = []
-        self.columns = len(metrics)
+        self.count = len(metrics)
         self.longest_row = _longest_row(metrics)
         self.write = _row_writer(metrics)
-        self.add = self._rows.append
-
-    def __len__(self) -> int:
-        """Return how many points there are."""
-        return len(self._rows) * self.columns
-
-    def take(self) -> list[tuple[Any, ...]]:
-        """Return all rows; then there are none."""
-        rows = self._rows.copy()
-        self._rows.clear()
-        return rows
 
 
-def encode_rows(groups: Iterable[Rows]) -> Iterator[tuple[int, bytes]]:
-    """Yield all groups' rows as (points, their JSON objects with commas between them)."""
-    piece = _Piece()
-    for group in groups:
-        rows = group.take()
-        while rows:
-            room = (_PIECE_BYTES - piece.longest) // group.longest_row
-            if piece.points and room < 1:
-                yield piece.encode()
-                piece = _Piece()
-            else:
-                piece.add(group, rows[:max(room, 1)])
-                del rows[:max(room, 1)]
-    if piece.points:
-        yield piece.encode()
+# A row and what it is about. All topics' rows wait in one list: with a list for each, two hundred
+# topics would cost more to look through than what is in them.
+Row = tuple[Columns, tuple[Any, ...]]
 
 
-class _Piece:
-    """Rows of several groups that are encoded at once."""
+def count_points(rows: Iterable[Row]) -> int:
+    """Return how many points rows are."""
+    return sum([columns.count for columns, _ in rows])
 
-    def __init__(self) -> None:
-        self.points = 0
-        self.longest = 0
-        self._rows: list[tuple[Any, ...]] = []
-        self._writes: list[Callable[..., str]] = []
 
-    def add(self, group: Rows, rows: Sequence[tuple[Any, ...]]) -> None:
-        self.points += len(rows) * group.columns
-        self.longest += len(rows) * group.longest_row
-        self._rows += rows
-        self._writes += [group.write] * len(rows)
+def encode_rows(rows: Sequence[Row]) -> Iterator[tuple[int, bytes]]:
+    """Yield rows as (points, their JSON objects with commas between them)."""
+    start = size = 0
+    for index, (columns, _) in enumerate(rows):
+        size += columns.longest_row
+        if size > _PIECE_BYTES and index > start:
+            yield _encode(rows[start:index])
+            start = index
+            size = columns.longest_row
+    if rows:
+        yield _encode(rows[start:])
 
-    def encode(self) -> tuple[int, bytes]:
-        # One call writes all numbers; the texts around them never change.
-        numbers = encoding.dumps(self._rows)[2:-2].decode().split('],[')
-        return self.points, ','.join(
-            [write(*row.split(',')) for write, row in zip(self._writes, numbers, strict=True)]
-        ).encode()
+
+def _encode(rows: Sequence[Row]) -> tuple[int, bytes]:
+    # One call writes all numbers; the texts around them never change.
+    numbers = encoding.dumps([values for _, values in rows])[2:-2].decode().split('],[')
+    return count_points(rows), ','.join(
+        [columns.write(*row.split(',')) for (columns, _), row in zip(rows, numbers, strict=True)]
+    ).encode()
 
 
 def _longest_row(metrics: Sequence[MetricName]) -> int:

@@ -38,6 +38,7 @@ from plexus_bridge.mapping.series import event_writer
 from plexus_bridge.mapping.series import EverySeries
 from plexus_bridge.mapping.series import point_writer
 from plexus_bridge.mapping.series import Series
+from plexus_bridge.mapping.series import severity_writer
 from plexus_bridge.mapping.series import short_hash
 from plexus_bridge.mapping.series import trim_name
 from plexus_bridge.mapping.series import WindowSeries
@@ -103,7 +104,7 @@ class Field:
     def plain_numbers(self) -> list[PlainNumber]:
         """Return what this field comes to if all of it is plain, else nothing."""
         rule = self._rule
-        if (self._value or self._is_text or rule.change or rule.covariance
+        if (self._value or self._is_text or rule.is_event or rule.change or rule.covariance
                 or rule.sampling.mode == 'window' or rule.not_finite != 'skip'
                 or len(self.paths) > 1
                 or any(isinstance(step, Index | Select) for step in rule.path.steps)):
@@ -226,6 +227,9 @@ class Field:
 
     def _make_series(self, metric: str, tags: Mapping[str, str]) -> Series:
         rule = self._rule
+        if rule.is_event:
+            return ChangeSeries(severity_writer(metric, tags, rule.severities, self.sink),
+                                rule.change or Change(), self._counters)
         if self._is_text:
             # A text on every message says nothing new: events are for changes.
             return ChangeSeries(event_writer(metric, tags, self.sink),
@@ -327,9 +331,13 @@ def _leaf_names(message: Message) -> Iterator[str]:
 def _scaler(rule: FieldRule) -> transforms.Step:
     scale, offset = rule.scale, rule.offset
     if scale == 1 and offset == 0:
-        return _number
+        return _unchanged if rule.is_event else _number
     return lambda value: value * scale + offset
 
 
 def _number(value: Any) -> Any:
     return int(value) if value is True or value is False else value
+
+
+def _unchanged(value: Any) -> Any:
+    return value

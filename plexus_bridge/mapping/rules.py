@@ -11,7 +11,7 @@ from typing import Literal
 
 from plexus_bridge.mapping.paths import Path
 
-LaneName = Literal['state', 'bulk']
+LaneName = Literal['urgent', 'state', 'bulk']
 
 STATISTICS = ('mean', 'min', 'max', 'std', 'count', 'last', 'rate')
 
@@ -50,7 +50,9 @@ class FieldRule:
 
     In this order: `bit` of an integer, the steps of `transforms` (``as:``), × scale + offset,
     `values` (a text for each number). `key` leads to the names of several values; they replace
-    ``{its last field}`` in `metric`. Tags may hold ``{path}`` of a field too.
+    ``{its last field}`` in `metric`. Tags may hold ``{path}`` of a field too. Where `is_event`,
+    each change is an event named `metric`; `severities` has that of a text, or of all others
+    under an empty one.
     """
 
     path: Path
@@ -67,6 +69,8 @@ class FieldRule:
     sampling: Sampling = Sampling()
     tags: Mapping[str, str] = field(default_factory=dict)
     lane: LaneName = 'state'
+    is_event: bool = False
+    severities: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import PointError
+from plexus_bridge.mapping.every_message import EveryMessage
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.reader import compile_reader
@@ -28,12 +29,8 @@ _PATHS = ('stamp', 'lane', 'tags[*].key', 'tags[*].value', 'metrics[*].stamp', '
           'metrics[*].tags[*].value')
 
 
-class MetricArrayMapper:
+class MetricArrayMapper(EveryMessage):
     """Maps every metric of every message, with the names, units and tags that it brings."""
-
-    every = True
-    period_s = math.inf
-    settles = False
 
     def __init__(self, rule: MetricRule, message: Message, sinks: Mapping[str, Sink],
                  counters: Counters):
@@ -42,10 +39,6 @@ class MetricArrayMapper:
         self._sinks = sinks
         self._counters = counters
         self._read = compile_reader(message, [parse_path(path) for path in _PATHS])
-
-    def is_due(self, now_ms: int) -> bool:
-        """Return True: each message is used."""
-        return True
 
     def take(self, data: bytes, received_ms: int) -> None:
         """Map one message; MappingError if it cannot be read."""
@@ -81,9 +74,3 @@ class MetricArrayMapper:
                 trim(key, MAX_TAG_BYTES): trim(text, MAX_TAG_BYTES)
                 for key, text in list(tags.items())[:MAX_TAGS]}
         sink.add(point)
-
-    def settle(self, now_ms: int) -> None:
-        """Do nothing: nothing waits."""
-
-    def finish(self) -> None:
-        """Do nothing: nothing waits."""

@@ -11,6 +11,7 @@ from plexus_bridge import encoding
 from plexus_bridge.counters import Counters
 from plexus_bridge.mapping.event_points import make_event
 from plexus_bridge.mapping.event_points import SEVERITIES
+from plexus_bridge.mapping.every_message import EveryMessage
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.reader import compile_reader
@@ -23,7 +24,7 @@ _PATHS = ('stamp', 'name', 'severity', 'value.type', 'value.boolean', 'value.num
           'value.text', 'tags[*].key', 'tags[*].value')
 
 
-class EventMessageMapper:
+class EventMessageMapper(EveryMessage):
     """Makes an event of every message, with the name, value, severity and tags that it brings."""
 
     def __init__(self, message: Message, tags: Mapping[str, str], sink: Sink,

@@ -17,6 +17,7 @@ from typing import Protocol
 import zlib
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.mapping.event_points import make_event
 from plexus_bridge.mapping.rules import Change
 from plexus_bridge.mapping.rules import Sampling
 from plexus_bridge.mapping.sinks import make_point
@@ -74,6 +75,17 @@ def event_writer(metric: str, tags: Mapping[str, str], sink: Sink) -> Write:
 
     def write(value: Any, stamp: int) -> None:
         sink.add({**make_point(name, trim(value, MAX_EVENT_TEXT_BYTES), stamp), 'class': 'event'})
+
+    return write
+
+
+def severity_writer(metric: str, tags: Mapping[str, str], severities: Mapping[str, str],
+                    sink: Sink) -> Write:
+    """Return what writes texts, truths and numbers as events, each as severe as told."""
+    def write(value: Any, stamp: int) -> None:
+        severity = severities.get(str(value).lower() if isinstance(value, bool) else str(value))
+        sink.add(make_event(
+            metric, value, stamp, tags, severities.get('', '') if severity is None else severity))
 
     return write
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import replace
 import math
@@ -22,7 +21,6 @@ from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.mapping.rules import Sampling
 from plexus_bridge.mapping.self_describing import MetricArrayMapper
 from plexus_bridge.mapping.self_describing import SELF_DESCRIBING
-from plexus_bridge.mapping.sinks import PointSink
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.stamps import has_header
 
@@ -172,18 +170,3 @@ def _taking(sampling: Sampling) -> Sampling:
 
 def _tagged(rule: FieldRule, simulated: bool) -> FieldRule:
     return replace(rule, tags={**rule.tags, **SIMULATED_TAG}) if simulated else rule
-
-
-def problems_of(rule: MetricRule, message: Message, captures: Mapping[str, str]
-                ) -> Iterable[str]:
-    """Return what does not fit between a rule and a type, line by line."""
-    try:
-        make_mapper(rule, message, rule.topic, captures,
-                    dict.fromkeys(('state', 'bulk'), PointSink(_discard)), Counters())
-    except MappingError as error:
-        return str(error).splitlines()
-    return ()
-
-
-def _discard(_point: object) -> None:
-    """Take a point nowhere."""

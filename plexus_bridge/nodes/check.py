@@ -29,31 +29,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument('--bag', metavar='BAG', help='try the map on a recording; needs no ROS')
     source.add_argument('--live', action='store_true', help='try the map on the running graph')
+    parser.add_argument('--strict', action='store_true',
+                        help='with --bag or --live: exit 1 if a rule gives nothing')
     parser.add_argument('--seconds', type=float, default=5.0, metavar='S',
                         help='how long --live listens (default: 5)')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check the map; 0 if it is right, 78 if not, 1 if it could not be tried."""
+    """
+    Check the map; 0 if it is right, 78 if not, 1 if it could not be tried.
+
+    A rule that gives nothing is told, and no more: a recording rarely has all topics of a robot.
+    With --strict it makes 1.
+    """
     try:
         robot_map = load_map(args.map)
         if args.bag:
             with Bag(args.bag) as bag:
                 source = BagSource(bag)
                 _check_commands(robot_map, source.layout)
-                return _try(robot_map, source)
+                return _try(robot_map, source, strict=args.strict)
         _check_commands(robot_map)
         if args.live:
             from plexus_bridge.ros.survey import survey
             with survey(args.seconds) as graph:
-                return _try(robot_map, graph)
+                return _try(robot_map, graph, strict=args.strict)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIGURATION
     except BagError as error:
         print(f'plexus-bridge check: {error}', file=sys.stderr)
         return EXIT_FAILURE
-    rules, commands = len(robot_map.metrics), len(robot_map.commands)
+    rules = len(robot_map.metrics) + len(robot_map.events) + len(robot_map.graph)
+    commands = len(robot_map.commands)
     if not rules and not commands:
         print(f'{args.map}: has no rules, so nothing would be sent; plexus-bridge init '
               'proposes some', file=sys.stderr)
@@ -78,11 +86,16 @@ def _check_commands(robot_map: RobotMap, recorded: Callable[[str], Message] | No
         print(f'command {line}, so it was not looked at', file=sys.stderr)
 
 
-def _try(robot_map: RobotMap, source: Source) -> int:
+def _try(robot_map: RobotMap, source: Source, *, strict: bool) -> int:
     result = dry_run(robot_map, source)
     print('\n'.join(report_text(robot_map, result, source)))
     problems = list(problems_text(robot_map, result))
     if problems:
         print('\n'.join(problems), file=sys.stderr)
         return EXIT_CONFIGURATION
+    silent = sum(bool(rule.nothing) for rule in result.rules)
+    if strict and silent:
+        print(f'plexus-bridge check: {silent} rule{" gives" if silent == 1 else "s give"} '
+              'nothing, see above', file=sys.stderr)
+        return EXIT_FAILURE
     return 0

@@ -12,7 +12,7 @@ from plexus_bridge.authoring.proposal import propose
 from plexus_bridge.authoring.source import BagSource
 from plexus_bridge.authoring.source import Source
 from plexus_bridge.bags import Bag
-from plexus_bridge.config.map import DEFAULT_GATEWAY_URL
+from plexus_bridge.config.gateway_url import LOCAL_GATEWAY_URL
 from plexus_bridge.errors import BagError
 from plexus_bridge.errors import PointError
 from plexus_bridge.exit_codes import EXIT_FAILURE
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seconds', type=float, default=5.0, metavar='S',
                         help='how long to listen to the graph (default: 5)')
     parser.add_argument('--source-id', default='robot-01', help="the robot's name in Plexus")
-    parser.add_argument('--gateway-url', default=DEFAULT_GATEWAY_URL, metavar='URL')
+    parser.add_argument('--gateway-url', default=LOCAL_GATEWAY_URL, metavar='URL')
     parser.add_argument('-o', '--output', metavar='FILE', type=Path,
                         help='where to write the map (default: print it)')
 

@@ -22,8 +22,14 @@ class Backoff:
     After a goodbye the gateway is expected back at once, hence 0.1 to 0.5 s.
     """
 
-    def __init__(self, chance: random.Random | None = None):
+    def __init__(self, chance: random.Random | None = None, *,
+                 first_s: float = FIRST_DELAY_S, longest_s: float = LONGEST_DELAY_S,
+                 factor: float = 2.0, spread: float = SPREAD):
         self._chance = chance or random.Random()
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._factor = factor
+        self._spread = spread
         self._failures = 0
 
     @property
@@ -41,5 +47,5 @@ class Backoff:
         self._failures += 1
         if goodbye:
             return self._chance.uniform(*GOODBYE_DELAY_S)
-        delay = min(FIRST_DELAY_S * 2 ** exponent, LONGEST_DELAY_S)
-        return float(delay * self._chance.uniform(1 - SPREAD, 1 + SPREAD))
+        delay = min(self._first_s * self._factor ** exponent, self._longest_s)
+        return float(delay * self._chance.uniform(1 - self._spread, 1 + self._spread))

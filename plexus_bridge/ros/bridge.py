@@ -21,12 +21,15 @@ from rclpy.node import Node
 from plexus_bridge import __version__
 from plexus_bridge.client.gateway_clock import StampClock
 from plexus_bridge.client.link import Link
+from plexus_bridge.client.runs import Runs
+from plexus_bridge.client.settings import Arguments
+from plexus_bridge.client.settings import read_settings
 from plexus_bridge.commands.check import command_problems
 from plexus_bridge.config.credentials import find_api_key
+from plexus_bridge.config.credentials import find_gateway_url
 from plexus_bridge.config.credentials import find_source_id
 from plexus_bridge.config.credentials import refusal_hint
 from plexus_bridge.config.credentials import state_folder
-from plexus_bridge.config.gateway_url import check_gateway_url
 from plexus_bridge.config.map import load_map
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
@@ -34,31 +37,35 @@ from plexus_bridge.delivery.journal import Journal
 from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.delivery.outbox import Durability
 from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.delivery.own_metrics import OwnMetrics
 from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import JournalError
 from plexus_bridge.errors import MappingError
 from plexus_bridge.errors import PointError
-from plexus_bridge.mapping.topic import problems_of
+from plexus_bridge.mapping.plan import plan
+from plexus_bridge.mapping.plan import plan_to_check
+from plexus_bridge.mapping.plan import problems_of
 from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.points import check_source_id
 from plexus_bridge.protocol.device import Hello
 from plexus_bridge.ros.control_plane import ControlPlane
+from plexus_bridge.ros.graph_events import GraphEvents
 from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.layouts import message_layout
 from plexus_bridge.ros.layouts import part_layout
 from plexus_bridge.ros.logs import log_to_ros
 from plexus_bridge.ros.logs import stop_logging_to_ros
 from plexus_bridge.ros.own_topics import OwnTopics
-from plexus_bridge.ros.rule_intake import RuleIntake
 from plexus_bridge.ros.start import parameters_told
 from plexus_bridge.ros.status import StatusPublisher
-from plexus_bridge.ros.video_plane import VideoPlane
 from plexus_bridge.stopping import StopRequest
 
 log = logging.getLogger(__name__)
 
 PLATFORM = 'plexus-ros2'
 LONGEST_NAME = 200
+# How long a node that opens or ends a run waits for the gateway.
+RUNS_TIMEOUT_S = 10.0
 # Points are handed on so much early rather than waking up for nothing else.
 FLUSH_EARLY_S = 0.01
 
@@ -125,7 +132,8 @@ class Bridge:
         self._map = load_map(config_file)
         check_known_types(self._map)
         folder = state_folder()
-        gateway_url = check_gateway_url(node.setting('gateway_url') or self._map.gateway_url)
+        gateway_url = find_gateway_url(
+            node.setting('gateway_url') or self._map.gateway_url or '', folder)
         source_id = node.setting('source_id') or self._map.source_id or find_source_id(folder)
         try:
             check_source_id(source_id, refuse_uuid=True)
@@ -134,6 +142,7 @@ class Bridge:
         api_key = find_api_key(gateway_url, folder)
         self.refusal_hint = refusal_hint(gateway_url, folder, api_key)
         self.counters = Counters()
+        user_agent = f'{PLATFORM}/{__version__}'
         lanes = Lanes(self.counters)
         self._journal = Journal(
             _folder(folder, 'journal') / f'{_file_name(source_id)}.db',
@@ -146,24 +155,28 @@ class Bridge:
         self._outbox = Outbox(lanes, self._journal, self.counters,
                               Durability(self._map.delivery.durability))
         self._control = ControlPlane(
-            node, node.executor, self._map,
-            _folder(folder, 'commands') / f'{_file_name(source_id)}.db', self.counters,
-            lanes.sinks['urgent'])
-        self._video = VideoPlane(
-            node, self._map.video, source_id, self.counters, lanes.sinks['state'])
-        self._control.dispatcher.agent = self._video.messages
+            node, self._map, _folder(folder, 'commands') / f'{_file_name(source_id)}.db',
+            self.counters, lanes.sinks['urgent'])
         self.link = Link(
             gateway_url, Hello(api_key, source_id, PLATFORM, __version__), self._outbox,
-            self.counters, user_agent=f'{PLATFORM}/{__version__}',
-            control=self._control.dispatcher, video=self._video.frames,
+            self.counters, user_agent=user_agent,
+            control=self._control.dispatcher,
             max_bytes_per_s=self._map.delivery.max_bytes_per_s)
-        self._control.dispatcher.wake = self.link.wake
         self.intake = Intake(
-            node, self._map.metrics, lanes, self.counters,
-            simulated=node.get_parameter('use_sim_time').value,
+            node, plan(self._map.metrics, self._map.events, lanes.sinks, self.counters),
+            self.counters, simulated=node.get_parameter('use_sim_time').value,
             period_s=self._map.delivery.flush_ms / 1000)
+        self._graph_events = GraphEvents(node, self._map.graph, lanes.sinks['urgent'])
+        settings = read_settings(Arguments(
+            api_key=api_key, source_id=source_id, gateway_url=gateway_url))
+        self._control.connect(
+            self.link, self.intake.adjust, self._topic_names,
+            Runs(settings, user_agent, RUNS_TIMEOUT_S, self._now_ms))
         self._own_topics = OwnTopics(node, lanes.sinks, self._map.tags, self.counters)
         self._stamps = StampClock()
+        self._lanes = lanes
+        self._own_metrics = OwnMetrics(self._outbox, self.counters, self._map.tags) \
+            if self._map.delivery.own_metrics else None
         self._outbox.now_ms = self._now_ms
         self._status = StatusPublisher(node, self, source_id, config_file, gateway_url)
         log.info('source %s: %d rules of %s, to %s', source_id, len(self._map.metrics),
@@ -174,20 +187,18 @@ class Bridge:
         """The map in use."""
         return self._map
 
-    @property
-    def topics(self) -> list[RuleIntake]:
-        """Every rule's topics."""
-        return [*self.intake.topics, *self._video.topics]
+    def _topic_names(self) -> set[str]:
+        return {topic.topic for topic in self.intake.topics if topic.topic}
 
-    def backlog(self) -> tuple[int, int]:
-        """Return points and bytes that are on disk and not acknowledged."""
-        return self._outbox.pending()
+    @property
+    def outbox(self) -> Outbox:
+        """What is not delivered yet."""
+        return self._outbox
 
     def run(self, stop: StopRequest) -> None:
         """Bridge until told to stop; then deliver what can be delivered within two seconds."""
         self._control.start()
         self.link.start()
-        self._video.start()
         # What is there now stays: the collector need not look through it again and again, while
         # points come and go by the thousand.
         gc.collect()
@@ -198,12 +209,10 @@ class Bridge:
             now = time.monotonic()
             self._follow_clock(now)
             next_poll = self.intake.poll(now)
-            self._video.poll(now, self.intake.clock_correction_ms)
             if now >= next_flush - FLUSH_EARLY_S:
                 next_flush = now + flush_s
                 self._flush()
         self._control.close()
-        self._video.close()
         self.intake.poll(time.monotonic())
         self.intake.close()
         self._flush()
@@ -223,12 +232,26 @@ class Bridge:
             self.counters.add('clock_steps')
             log.warning('the system clock was changed; stamps go on as if it had not been')
 
+    def _measure_delivery(self) -> None:
+        if self._own_metrics is None:
+            return
+        link = self.link.status
+        clock = None if link.clock_offset_ms is None or link.clock_error_ms is None else (
+            link.clock_offset_ms, link.clock_error_ms)
+        for point in self._own_metrics.points(
+                time.monotonic(), self._now_ms(), link.connections, clock):
+            self._lanes.sinks['state'].add(point)
+
     def _now_ms(self) -> int:
         return time.time_ns() // 1_000_000 + self.intake.clock_correction_ms
 
     def _flush(self, *, everything: bool = False) -> None:
-        self._own_topics.poll(self.intake.clock_correction_ms)
+        correction_ms = self.intake.clock_correction_ms
+        self._own_topics.poll(correction_ms)
+        self._graph_events.poll(
+            time.monotonic(), time.time_ns() // 1_000_000 + correction_ms)
         self._control.poll(self.intake.clock_correction_ms)
+        self._measure_delivery()
         try:
             self._outbox.flush(everything=everything)
         except JournalError as error:
@@ -259,7 +282,8 @@ def _file_name(source_id: str) -> str:
 def check_known_types(robot_map: RobotMap) -> None:
     """Raise ConfigError for rules whose type is given and does not have what they name."""
     document = robot_map.document
-    for rule in robot_map.metrics:
+    for planned in plan_to_check(robot_map.metrics, robot_map.events):
+        rule = planned.rule
         if rule.type is None:
             continue
         try:
@@ -268,8 +292,8 @@ def check_known_types(robot_map: RobotMap) -> None:
             document.problem((*rule.place, 'type'), str(error))
             continue
         captures = dict.fromkeys(TopicPattern(rule.topic).names, '1')
-        for line in problems_of(rule, layout, captures):
-            document.problem((*rule.place, 'fields'), line)
+        for line in problems_of(planned, layout, captures):
+            document.problem(rule.place, line)
     for command in robot_map.commands:
         for place, text in command_problems(command, part_layout):
             document.problem(place, text)

@@ -4,21 +4,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Mapping
 import logging
 from pathlib import Path
 import time
+from typing import Any
 
-from rclpy.executors import Executor
 from rclpy.node import Node
 
+from plexus_bridge.client.link import Link
+from plexus_bridge.client.runs import Runs
+from plexus_bridge.commands.agents import Agents
+from plexus_bridge.commands.agents import ProgramMessages
+from plexus_bridge.commands.agents import StreamMessages
+from plexus_bridge.commands.dispatcher import AgentMessages
 from plexus_bridge.commands.dispatcher import Dispatcher
 from plexus_bridge.commands.memory import RunMemory
+from plexus_bridge.commands.programs import Programs
+from plexus_bridge.commands.run import Run
+from plexus_bridge.commands.steps import DEFAULT_TIMEOUT_S
+from plexus_bridge.commands.steps import ParameterStep
+from plexus_bridge.commands.streams import Streams
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
+from plexus_bridge.errors import CommandError
+from plexus_bridge.mapping.adjustments import Adjustments
 from plexus_bridge.mapping.event_points import make_event
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.ros.chores import Chores
-from plexus_bridge.ros.targets.map_target import MapTarget
+from plexus_bridge.ros.declaring import Offer
+from plexus_bridge.ros.local_actions import LocalActions
+from plexus_bridge.ros.local_runs import LocalRuns
+from plexus_bridge.ros.local_services import LocalServices
+from plexus_bridge.ros.targets.attempt import Attempt
+from plexus_bridge.ros.targets.service import ParameterPerformer
 from plexus_bridge.ros.teleop import TeleopDriver
 from plexus_bridge.teleop.commands import offer_driving
 
@@ -29,27 +50,53 @@ class ControlPlane:
     """
     Owns what carries out commands; `dispatcher` is the link's `Control`.
 
-    ConfigError or JournalError at construction. `poll` belongs to the thread that maps and
-    flushes; `urgent` takes the events.
+    JournalError at construction. `connect` follows once there is a link; `poll` belongs to the
+    thread that maps and flushes; `urgent` takes the events.
     """
 
-    def __init__(self, node: Node, executor: Executor, robot_map: RobotMap, memory: Path,
-                 counters: Counters, urgent: Sink):
-        self._tags = robot_map.tags
+    def __init__(self, node: Node, robot_map: RobotMap, memory: Path, counters: Counters,
+                 urgent: Sink):
+        self._node = node
+        self._map = robot_map
         self._urgent = urgent
         self._memory = RunMemory(memory)
         if self._memory.set_aside:
             log.error('the memory of runs was damaged; it lies in %s now, and runs of before may '
                       'happen again', self._memory.set_aside)
         self.dispatcher = Dispatcher(counters, self._memory)
-        self._chores = Chores(node, executor)
-        for rule in robot_map.commands:
-            self.dispatcher.add(rule.declaration, MapTarget(node, rule, self._chores))
+        self._agents = Agents()
+        self.dispatcher.agent = self._agents
+        self._programs = Programs(
+            robot_map.execute.allow, robot_map.execute.deny, robot_map.execute.timeout_s)
+        self._chores = Chores(node, node.executor)
+        self._actions = LocalActions(node, self._chores, self.dispatcher, self._programs)
+        self._runs: LocalRuns | None = None
         self._driver: TeleopDriver | None = None
         if robot_map.teleop is not None:
             self._driver = TeleopDriver(node, robot_map.teleop)
             offer_driving(self.dispatcher, self._driver, robot_map.teleop.settings)
             self.dispatcher.on_lost.append(self._link_lost)
+
+    def connect(self, link: Link, adjust: Callable[[Adjustments], None],
+                topics: Callable[[], Collection[str]], runs: Runs) -> None:
+        """
+        Make everything that has something to say to the link or to the intake.
+
+        `adjust` changes rules, `topics` are those that can be, `runs` are the gateway's.
+        """
+        self.dispatcher.wake = link.wake
+        streams = Streams(adjust, topics, self._configure_node)
+        self.add_agent(StreamMessages(streams, self.dispatcher.send))
+        self.add_agent(ProgramMessages(
+            self._programs, self.dispatcher.send, self.dispatcher.cancel))
+        offer = Offer(self._node, self.dispatcher, self._chores, self._map.commands,
+                      link.reconnect)
+        LocalServices(self._node, streams, offer.declare, offer.withdraw)
+        self._runs = LocalRuns(self._node, self._chores, runs)
+
+    def add_agent(self, messages: AgentMessages) -> None:
+        """Have further kinds of agents' messages answered, such as those of cameras."""
+        self._agents.add(messages)
 
     def start(self) -> None:
         """Begin to carry out what is asked for."""
@@ -60,17 +107,21 @@ class ControlPlane:
         """Hand on what happened as events."""
         if self._driver is None:
             return
+        tags = self._map.tags
         for event in self._driver.take_events():
             self._urgent.add(make_event(
                 event.name, event.text, time.time_ns() // 1_000_000 + clock_correction_ms,
-                {**self._tags, 'operator': event.operator} if event.operator else self._tags,
+                {**tags, 'operator': event.operator} if event.operator else tags,
                 event.severity.value))
 
     def close(self) -> None:
         """Stop the robot if somebody drives it, and end what is in progress."""
         if self._driver is not None:
             self._driver.close()
+        self._programs.cancel()
         self.dispatcher.close()
+        if self._runs is not None:
+            self._runs.close()
 
     def forget(self) -> None:
         """Let go of the file; nothing is reported any more."""
@@ -79,3 +130,43 @@ class ControlPlane:
     def _link_lost(self, now: float) -> None:
         assert self._driver is not None
         self._driver.link_lost()
+
+    def _configure_node(self, name: str, config: Mapping[str, Any]) -> None:
+        """Set parameters of a node that the map lists; who asks is not told how it went."""
+        allowed = [one for one in self._map.configurable_nodes
+                   if name in (one, one.rpartition('/')[2])]
+        if not allowed:
+            raise CommandError(
+                'bad_params', f'sensor: saw {name[:80]!r}, expected a topic of the map or one of '
+                'its configurable_nodes')
+        performer = ParameterPerformer(self._node, ParameterStep(allowed[0]))
+
+        async def work() -> None:
+            attempt = Attempt(Run('configure', 'configure', {}, _Logged(name)), self._chores,
+                              time.monotonic() + DEFAULT_TIMEOUT_S, DEFAULT_TIMEOUT_S)
+            try:
+                await performer.change(attempt, dict(config))
+            except CommandError as error:
+                log.warning('configure %s: %s', name, error)
+
+        self._chores.begin(work)
+
+
+class _Logged:
+    """Reports of a run that nobody waits for."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def running(self) -> None:
+        """Say nothing."""
+
+    def progress(self, percent: float, message: str) -> None:
+        """Say nothing."""
+
+    def succeed(self, result: object) -> None:
+        """Say nothing."""
+
+    def fail(self, code: str, message: str) -> None:
+        """Say so in the log."""
+        log.warning('configure %s: %s', self._name, message)

@@ -11,6 +11,7 @@ arrives, so no time is blurred.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 import difflib
 import logging
 import math
@@ -20,10 +21,9 @@ from typing import Any
 from rclpy.node import Node
 
 from plexus_bridge.counters import Counters
-from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.errors import MappingError
-from plexus_bridge.mapping.rules import MetricRule
-from plexus_bridge.mapping.topic import make_mapper
+from plexus_bridge.mapping.adjustments import Adjustments
+from plexus_bridge.mapping.plan import PlannedRule
 from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.ros.graph import find_publishers
@@ -55,6 +55,8 @@ SHORTEST_POLL_S = 0.02
 LONGEST_POLL_S = 0.1
 # Messages taken from one topic before the others have their turn.
 TAKE_AT_MOST = 500
+# Rules are compiled anew when people change what they want; not more often, whoever asks.
+ADJUSTMENT_PERIOD_S = 0.5
 # A wildcard's topic on which nobody publishes for so long is let go: ever new ones may come.
 GONE_S = 300.0
 
@@ -62,11 +64,10 @@ GONE_S = 300.0
 class Intake:
     """All rules' topics; everything but the counts is one thread's, the one that polls."""
 
-    def __init__(self, node: Node, rules: tuple[MetricRule, ...], lanes: Lanes,
-                 counters: Counters, *, simulated: bool = False,
-                 period_s: float = LONGEST_POLL_S):
+    def __init__(self, node: Node, plan: Iterable[PlannedRule], counters: Counters, *,
+                 simulated: bool = False, period_s: float = LONGEST_POLL_S):
         self._node = node
-        self._lanes = lanes
+        self._plan = tuple(plan)
         self._counters = counters
         self._simulated = simulated
         # How often points are handed on.
@@ -79,9 +80,13 @@ class Intake:
         self.clock_correction_ms = 0
         # Whether what waits was received by the clock as it is now.
         self.trust_receive_stamps = True
+        # What people want of the rules beside the map; `adjust` sets the newer one.
+        self._adjustments = self._wanted = Adjustments()
+        self._next_adjustment = 0.0
         self.topics: list[RuleIntake] = []
         self._patterns: list[tuple[TopicPattern, RuleIntake]] = []
-        for index, rule in enumerate(rules):
+        for index, planned in enumerate(self._plan):
+            rule = planned.rule
             pattern = TopicPattern(resolve_pattern(node, rule.topic))
             if pattern.is_wildcard:
                 self.topics.append(RuleIntake(rule, index, ''))
@@ -90,12 +95,19 @@ class Intake:
                 self.topics.append(
                     RuleIntake(rule, index, node.resolve_topic_name(rule.topic)))
 
+    def adjust(self, adjustments: Adjustments) -> None:
+        """Have rules changed at the next poll; any thread may call."""
+        self._wanted = adjustments
+
     def poll(self, now: float) -> float:
         """
         Look at the graph if it is time to, then take and map what has arrived.
 
         Returns when to do so again, on the same clock (monotonic seconds).
         """
+        if self._wanted is not self._adjustments and now >= self._next_adjustment:
+            self._next_adjustment = now + ADJUSTMENT_PERIOD_S
+            self._readjust()
         if now >= self._next_discovery:
             self._next_discovery = now + DISCOVERY_PERIOD_S
             self._expand_patterns()
@@ -110,7 +122,8 @@ class Intake:
             if topic.mapper is not None:
                 if now >= topic.poll_at:
                     self._serve(topic, topic.mapper, now, now_ms)
-                next_poll = min(next_poll, topic.poll_at)
+                if topic.poll_at < next_poll:
+                    next_poll = topic.poll_at
         if self._taken:
             self._counters.add('messages', self._taken)
             self._taken = 0
@@ -121,6 +134,14 @@ class Intake:
         for topic in self.topics:
             self._finish(topic)
             self._unsubscribe(topic)
+
+    def _readjust(self) -> None:
+        before, self._adjustments = self._adjustments, self._wanted
+        for topic in self.topics:
+            planned = self._plan[topic.index]
+            if topic.mapper is not None and planned.adjusted(before, topic.topic) != \
+                    planned.adjusted(self._adjustments, topic.topic):
+                self._compile(topic, topic.type)
 
     # -- the graph
 
@@ -246,10 +267,9 @@ class Intake:
             topic.tell(RuleState.UNKNOWN_TYPE, str(error))
             return False
         try:
-            assert isinstance(topic.rule, MetricRule)
-            mapper = make_mapper(
-                topic.rule, layout, topic.topic, topic.captures, self._lanes.sinks,
-                self._counters, simulated=self._simulated)
+            mapper = self._plan[topic.index].adjusted(self._adjustments, topic.topic).mapper(
+                layout, topic.topic, topic.captures, simulated=self._simulated,
+                own_logger=self._node.get_logger().name)
         except MappingError as error:
             topic.tell(RuleState.PATH_MISSING, str(error))
             return False

@@ -15,10 +15,10 @@ from typing import Any
 
 from rclpy.subscription import Subscription
 
-from plexus_bridge.mapping.rules import MetricRule
+from plexus_bridge.config.document import place_text
+from plexus_bridge.mapping.plan import Rule
 from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.ros.graph import Publishers
-from plexus_bridge.video.rules import CameraRule
 
 log = logging.getLogger(__name__)
 
@@ -33,25 +33,23 @@ class RuleState(enum.Enum):
     PATH_MISSING = 'path missing'
     NOTHING_PUBLISHED = 'nothing published yet'
     MALFORMED = 'messages cannot be read'
-    PAUSED = 'switched off on request'
     OK = 'data flows'
 
 
 _LEVELS = {
     RuleState.OK: logging.INFO, RuleState.NO_PUBLISHER: logging.DEBUG,
-    RuleState.NOTHING_PUBLISHED: logging.DEBUG, RuleState.PAUSED: logging.INFO}
+    RuleState.NOTHING_PUBLISHED: logging.DEBUG}
 
 
 @dataclass(eq=False)
 class RuleIntake:
     """One rule on one topic: the subscription, the mapping, and how it goes."""
 
-    rule: MetricRule | CameraRule
+    rule: Rule
+    # Where it stands among all rules of the plan.
     index: int
     topic: str
     captures: Mapping[str, str] = field(default_factory=dict)
-    # Of the map, which the rule stands in.
-    section: str = 'metrics'
     state: RuleState = RuleState.STARTING
     reason: str = ''
     publishers: Publishers | None = None
@@ -87,5 +85,5 @@ class RuleIntake:
 
     @property
     def name(self) -> str:
-        """The rule's place in the map, as people write it."""
-        return f'{self.section}[{self.index}]'
+        """The rule's place in the map, as people write it: ``metrics[3]``."""
+        return place_text(self.rule.place)

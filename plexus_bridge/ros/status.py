@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 import logging
 import math
@@ -26,6 +25,10 @@ from plexus_bridge.client.link_status import LinkStatus
 from plexus_bridge.client.link_status import Transport
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.ros.delivery_status import DeliveryDiagnostic
+from plexus_bridge.ros.delivery_status import lane_statuses
+from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.rule_intake import RuleIntake
 from plexus_bridge.ros.rule_intake import RuleState
 from plexus_msgs.msg import BridgeStatus
@@ -42,20 +45,18 @@ class Observed(Protocol):
 
     counters: Counters
     link: Link
+    intake: Intake
 
     # Why this gateway may refuse our key, if there is a likely reason.
     refusal_hint: str
 
     @property
-    def topics(self) -> Sequence[RuleIntake]:
-        """Every rule's topics."""
-
-    @property
     def robot_map(self) -> RobotMap:
         """The map in use."""
 
-    def backlog(self) -> tuple[int, int]:
-        """Return points and bytes that are on disk and not acknowledged."""
+    @property
+    def outbox(self) -> Outbox:
+        """What is not delivered yet."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,10 @@ class StatusPublisher:
         self._config_file = config_file
         self._gateway_url = gateway_url
         self._started = time.monotonic()
+        self._delivery = DeliveryDiagnostic(bridge.outbox, bridge.counters)
         self._link_state = -1
         self._link_since = Time()
-        self._seen: dict[tuple[str, str], _Seen] = {}
+        self._seen: dict[tuple[int, str], _Seen] = {}
         self._status = node.create_publisher(BridgeStatus, '~/status', 1)
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Simulated time may stand still or not come at all; how we are is told all the same.
@@ -104,7 +106,7 @@ class StatusPublisher:
             self._link_since = now
             if link.refused and self._bridge.refusal_hint:
                 log.error('%s', self._bridge.refusal_hint)
-        _, size = self._bridge.backlog()
+        outbox = self._bridge.outbox
         status = BridgeStatus(
             stamp=now, version=__version__, source_id=self._source_id,
             config_file=self._config_file, gateway_url=self._gateway_url, link=state,
@@ -112,9 +114,8 @@ class StatusPublisher:
             connections=link.connections,
             last_acknowledged=_time(self._bridge.link.last_acknowledged_ms),
             clock_offset=_seconds(link.clock_offset_ms), clock_error=_seconds(link.clock_error_ms),
-            journal_bytes=size,
-            journal_limit_bytes=int(self._bridge.robot_map.delivery.max_disk_mb * 1_000_000),
-            rules=rules)
+            journal_bytes=outbox.pending()[1], journal_limit_bytes=outbox.limit_bytes,
+            lanes=lane_statuses(outbox, self._bridge.counters), rules=rules)
         uptime = time.monotonic() - self._started
         status.uptime.sec = int(uptime)
         status.uptime.nanosec = int(uptime % 1 * 1e9)
@@ -125,8 +126,8 @@ class StatusPublisher:
         return f'{link.detail}; {hint}' if hint else link.detail
 
     def _rules(self) -> list[RuleStatus]:
-        topics = self._bridge.topics
-        present = {(topic.name, topic.topic) for topic in topics}
+        topics = self._bridge.intake.topics
+        present = {(topic.index, topic.topic) for topic in topics}
         self._seen = {key: seen for key, seen in self._seen.items() if key in present}
         return [self._rule(topic) for topic in topics]
 
@@ -134,8 +135,9 @@ class StatusPublisher:
         document = self._bridge.robot_map.document
         line, _ = document.places.get(topic.rule.place, (0, 0))
         publishers = topic.publishers
+        section, index, *_ = topic.rule.place
         return RuleStatus(
-            section=getattr(RuleStatus, f'SECTION_{topic.section.upper()}'), index=topic.index,
+            section=getattr(RuleStatus, f'SECTION_{str(section).upper()}'), index=index,
             location=f'{document.file}:{line}', pattern=topic.rule.topic, topic=topic.topic,
             type=topic.type, state=getattr(RuleStatus, f'STATE_{topic.state.name}'),
             reason=topic.reason, publishers=publishers.count if publishers else 0,
@@ -146,7 +148,7 @@ class StatusPublisher:
 
     def _rate(self, topic: RuleIntake) -> float:
         now = _Seen(time.monotonic(), topic.messages)
-        key = (topic.name, topic.topic)
+        key = (topic.index, topic.topic)
         before = self._seen.get(key, now)
         self._seen[key] = now
         return (now.messages - before.messages) / (now.at - before.at) if now.at > before.at \
@@ -154,7 +156,7 @@ class StatusPublisher:
 
     def _diagnostic(self, status: BridgeStatus) -> DiagnosticArray:
         counters = self._bridge.counters
-        bad = [topic for topic in self._bridge.topics if topic.state not in _HEALTHY]
+        bad = [topic for topic in self._bridge.intake.topics if topic.state not in _HEALTHY]
         level, message = DiagnosticStatus.OK, 'connected'
         if status.link != BridgeStatus.LINK_ONLINE:
             level = DiagnosticStatus.WARN
@@ -164,23 +166,26 @@ class StatusPublisher:
             message += f'; {bad[0].topic or bad[0].rule.topic}: {bad[0].reason}'
         if status.link == BridgeStatus.LINK_REFUSED:
             level = DiagnosticStatus.ERROR
-        points, size = self._bridge.backlog()
-        values = {
-            **counters.totals(), 'backlog_points': points, 'backlog_bytes': size,
+        link = self._bridge.link.status
+        values: dict[str, object] = {
+            **counters.totals(), 'connections': link.connections,
+            'clock_offset_ms': link.clock_offset_ms, 'clock_error_ms': link.clock_error_ms,
             **{f'dropped_{reason}': count for reason, count in counters.dropped().items()}}
         array = DiagnosticArray()
         array.header.stamp = status.stamp
+        name = self._node.get_name()
         array.status = [DiagnosticStatus(
-            level=level, name=f'{self._node.get_name()}: link', message=message,
-            hardware_id=self._source_id, values=_key_values(values))]
+            level=level, name=f'{name}: link', message=message,
+            hardware_id=self._source_id, values=_key_values(values)),
+            self._delivery.status(name, self._source_id)]
         return array
 
 
 _HEALTHY = frozenset((RuleState.OK, RuleState.NO_PUBLISHER, RuleState.STARTING,
-                      RuleState.NOTHING_PUBLISHED, RuleState.PAUSED))
+                      RuleState.NOTHING_PUBLISHED))
 
 
-def _key_values(values: Mapping[str, int]) -> list[KeyValue]:
+def _key_values(values: Mapping[str, object]) -> list[KeyValue]:
     return [KeyValue(key=key, value=str(value)) for key, value in sorted(values.items())]
 
 

@@ -27,6 +27,10 @@ from plexus_bridge.ros.layouts import message_layout
 from plexus_bridge.ros.polling import polled_subscription
 from plexus_bridge.ros.polling import PolledGroup
 
+# The graph is known when so long nothing has been new and everybody is heard, …
+SETTLED_S = 1.0
+# … and taken for known after this: somebody may announce a topic and never be reached.
+DISCOVERY_AT_MOST_S = 5.0
 # What is kept of one topic: enough to see its rate, bounded where it is a camera.
 MAX_BYTES_PER_TOPIC = 4_000_000
 _DEPTH = 200
@@ -43,12 +47,14 @@ class Survey:
         self._node = node
         self._group = PolledGroup()
         self._subscriptions: dict[str, tuple[Subscription[Any], Any]] = {}
+        self._latched: set[str] = set()
         self._messages: list[SourceMessage] = []
         self._counts: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
 
     def listen(self, seconds: float) -> None:
-        """Look for topics and take their messages for so long."""
+        """Find out what is there, then take messages for so long: rates are those of that time."""
+        self._discover()
         started = time.monotonic()
         while (now := time.monotonic() - started) < seconds:
             self._look()
@@ -60,6 +66,25 @@ class Survey:
             for name, topic in sorted(self.topics.items())}
         self._messages.sort(key=lambda message: message.time_ns)
 
+    def _discover(self) -> None:
+        """Look until nothing is new, and forget what came meanwhile, from some only."""
+        started = changed = time.monotonic()
+        known = -1
+        while (now := time.monotonic()) - changed < SETTLED_S \
+                and now - started < DISCOVERY_AT_MOST_S:
+            self._look()
+            self._take()
+            heard = sum(subscription.handle.get_publisher_count() > 0
+                        for subscription, _ in self._subscriptions.values())
+            if heard < len(self._subscriptions) or heard != known:
+                known, changed = heard, now
+            time.sleep(_POLL_S)
+        # What was published long ago and kept for those who come late does not come again.
+        self._messages = [message for message in self._messages if message.topic in self._latched]
+        for counter in (self._counts, self._bytes):
+            for name in set(counter) - self._latched:
+                del counter[name]
+
     def _look(self) -> None:
         for name, types in self._node.get_topic_names_and_types():
             if name in self.topics:
@@ -68,6 +93,8 @@ class Survey:
             if not publishers.count:
                 continue
             self.topics[name] = SourceTopic(name, tuple(sorted(types)), 0)
+            if publishers.transient_local:
+                self._latched.add(name)
             try:
                 kind = message_class(types[0])
             except MappingError:

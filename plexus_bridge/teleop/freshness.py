@@ -12,14 +12,12 @@ latest answer are bounded anew each time, so that the clocks' drift never adds u
 
 from __future__ import annotations
 
+from plexus_bridge.errors import ClockSteppedError
+
 # Two clocks drift apart by less than this (50 parts per million: crystals over temperature).
 DRIFT = 0.00005
 # Rounding of stamps to whole milliseconds on the operator's side.
 ROUNDING_MS = 1.0
-
-
-class ClockSteppedError(Exception):
-    """The operator's clock jumped: an order cannot be younger than an answer to us."""
 
 
 class Freshness:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import math
 import secrets
 
+from plexus_bridge.errors import ClockSteppedError
 from plexus_bridge.teleop.event_folder import EventFolder
-from plexus_bridge.teleop.freshness import ClockSteppedError
 from plexus_bridge.teleop.freshness import Freshness
 from plexus_bridge.teleop.orders import Accepted
 from plexus_bridge.teleop.orders import Granted

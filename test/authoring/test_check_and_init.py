@@ -113,6 +113,16 @@ def test_a_dry_run_tells_what_comes_out_and_what_it_costs(call, robot_map, bag):
     assert 'did you mean /battery?' in out
 
 
+def test_a_rule_that_gives_nothing_fails_only_a_strict_check(call, robot_map, bag):
+    good = '  - topic: /imu/data\n'
+    bad = f'{good}  - topic: /batery\n'
+    assert call(check, '--strict', '--bag', str(bag), robot_map(good))[0] == 0
+    assert call(check, '--bag', str(bag), robot_map(bad))[0] == 0
+    code, out, err = call(check, '--strict', '--bag', str(bag), robot_map(bad))
+    assert (code, err) == (1, 'plexus-bridge check: 1 rule gives nothing, see above\n')
+    assert 'metrics[1] (/batery) gives nothing: no such topic in' in out
+
+
 def test_paths_that_the_recordings_types_do_not_have_are_told(call, robot_map, bag):
     code, _, err = call(check, '--bag', str(bag), robot_map(
         '  - topic: /battery\n    fields: [{path: voltag, metric: volts}]\n'))
@@ -142,7 +152,7 @@ def test_a_proposed_map_is_right_and_chooses_sensibly(call, bag, tmp_path):
         'type', 'id', 'intensity']
     text = file.read_text()
     assert '#   - {topic: /camera/image_raw, camera_id: camera}' in text
-    assert '#   - topic: /rosout' in text
+    assert [rule.topic for rule in robot_map.events] == ['/rosout']
     assert '/tf' not in text
     code, out, err = call(check, '--bag', str(bag), str(file))
     assert (code, err) == (0, '')
@@ -200,7 +210,7 @@ class Broken:
 
 
 def test_no_message_ends_a_dry_run(robot_map, monkeypatch):
-    monkeypatch.setattr('plexus_bridge.authoring.dry_run.make_mapper', lambda *_: Broken())
+    monkeypatch.setattr('plexus_bridge.mapping.plan.make_mapper', lambda *_, **__: Broken())
     source = OneTopic('/t', Message('a/msg/B', (('x', PRIMITIVES['float64']),)))
     tried = load_map(robot_map('  - topic: /t\n'))
     result = dry_run(tried, source)

@@ -17,6 +17,7 @@ import plexus_bridge
 from plexus_bridge import AuthenticationError
 from plexus_bridge import Plexus
 from plexus_bridge import PlexusError
+from plexus_bridge import RetryConfig
 from plexus_bridge.errors import JournalInUseError
 from plexus_bridge.errors import LinkError
 from plexus_bridge.errors import PointError
@@ -230,3 +231,42 @@ def test_arguments_that_are_none_are_told(connect):
     for more in ({'timeout': 0}, {'timeout': float('nan')}):
         with pytest.raises(ValueError, match='timeout'):
             connect('http://127.0.0.1:9', **more)
+
+
+def test_a_limit_of_points_lets_the_oldest_make_room_counted_and_told(
+        connect, monkeypatch, capfd):
+    # What is still in memory is not lost, so none is to be there.
+    monkeypatch.setattr('plexus_bridge.delivery.outbox.MAX_FRESH_BYTES', 0)
+    px = connect('http://127.0.0.1:9', timeout=0.3, max_buffer_size=100)
+    assert px.max_buffer_size == 100
+    for start in range(0, 500, 50):
+        px.send_batch([('m', value) for value in range(start, start + 50)])
+        time.sleep(0.15)  # one frame each
+    assert px.buffer_size() <= 150
+    lost = px.lost_points['journal_full']
+    assert lost >= 350
+    px.max_buffer_size = 10_000
+    px.send_batch([('m', value) for value in range(500)])
+    px.close()
+    assert px.lost_points['journal_full'] == lost
+    for limit in (0, -1, 1.5, True):
+        with pytest.raises(ValueError, match='max_buffer_size'):
+            px.max_buffer_size = limit
+
+
+def test_failed_requests_are_repeated_as_the_caller_wants(connect):
+    answers = [(503, {}, {})] * 4
+
+    def answer(body):
+        return answers.pop() if answers else (200, {'count': len(body['points'])}, {})
+
+    with ScriptedIngest(answer) as gateway:
+        px = connect(gateway.url, transport='http', retry_config=RetryConfig(
+            base_delay=0.01, max_delay=0.02, jitter=False))
+        started = time.monotonic()
+        px.send('m', 1)
+        assert px.flush_buffer()
+        assert time.monotonic() - started < 1
+        assert len(gateway.bodies) == 5
+    with pytest.raises(ValueError, match='retry_config'):
+        RetryConfig(base_delay=5, max_delay=1)

@@ -10,8 +10,10 @@ import re
 import pytest
 
 from plexus_bridge.config.credentials import find_api_key
+from plexus_bridge.config.credentials import find_gateway_url
 from plexus_bridge.config.credentials import find_source_id
 from plexus_bridge.config.credentials import refusal_hint
+from plexus_bridge.config.credentials import save_credentials
 from plexus_bridge.config.credentials import state_folder
 from plexus_bridge.config.gateway_url import check_gateway_url
 from plexus_bridge.config.gateway_url import is_loopback
@@ -69,6 +71,25 @@ def test_a_source_id_is_made_once_and_kept_for_its_owner_alone(tmp_path):
     assert (folder / 'config.json').stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
     assert json.loads((folder / 'config.json').read_text()) == {'source_id': made}
+
+
+def test_a_device_token_counts_as_a_key_where_there_is_none(folder):
+    (folder / 'config.json').write_text('{"device_token": "plxd_token"}')
+    assert find_api_key(REMOTE, folder, {}) == 'plxd_token'
+    save_credentials(folder, {'api_key': 'plx_new'})
+    assert json.loads((folder / 'config.json').read_text()) == {'api_key': 'plx_new'}
+    assert find_api_key(REMOTE, folder, {}) == 'plx_new'
+
+
+def test_the_gateway_is_that_of_the_map_the_environment_the_pairing_or_this_machine(folder):
+    named = {'PLEXUS_GATEWAY_URL': 'http://env:1/'}
+    assert find_gateway_url('', folder, {}) == LOCAL
+    (folder / 'config.json').write_text('{"gateway_url": "http://paired:2"}')
+    assert find_gateway_url('', folder, {'PLEXUS_GATEWAY_URL': ''}) == 'http://paired:2'
+    assert find_gateway_url('', folder, named) == 'http://env:1'
+    assert find_gateway_url(REMOTE, folder, named) == REMOTE
+    with pytest.raises(ConfigError, match='gateway url'):
+        find_gateway_url('', folder, {'PLEXUS_GATEWAY_URL': 'nonsense'})
 
 
 @pytest.mark.parametrize(('url', 'expected'), [

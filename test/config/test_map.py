@@ -101,9 +101,10 @@ metrics:
 
 
 @pytest.mark.parametrize(('text', 'expected'), [
-    ('a: [1\nb: 2', "robot.yaml:2:2: is not YAML: expected ',' or ']', but got ':'"),
-    ('\tversion: 1', "robot.yaml:1:1: is not YAML: found character '\\t' that cannot start any "
-     'token'),
+    ('a: [1\nb: 2', 'robot.yaml:2:2: is not YAML: a "," is missing before this, or the "]" that '
+     'closes the "[" of line 1, column 4'),
+    ('\tversion: 1', 'robot.yaml:1:1: is not YAML: a tab stands here; lines are indented with '
+     'spaces only'),
     ('', 'robot.yaml: saw nothing, expected a mapping'),
     ('- 1', 'robot.yaml:1:1: saw [1], expected a mapping'),
     ('version: 1\nversion: 1', 'robot.yaml:2:1: version: stands here a second time'),
@@ -141,6 +142,18 @@ metrics:
      'robot.yaml:2:54: is nested too deeply; expected at most 50 levels'),
     ('version: 1\nx: ' + '[' * 3000 + ']' * 3000,
      'robot.yaml: is nested too deeply; expected at most 50 levels'),
+    ('version: 1\nmetrics: [{topic: /a, fields: [{path: a, metric: m, as: celcius}]}]',
+     'robot.yaml:2:53: metrics[0].fields[0].as: saw "celcius", expected rpy, yaw, norm, degrees, '
+     'celsius, bool, count, min, max, mean, std, a percentile such as p50 or p99.9; did you mean '
+     "'celsius'?"),
+    ('version: 1\nmetrics: [{topic: /a, fields: [{path: a, metric: m, as: [norm, degres]}]}]',
+     'robot.yaml:2:64: metrics[0].fields[0].as[1]: saw "degres", expected rpy, yaw, norm, '
+     'degrees, celsius, bool, count, min, max, mean, std, a percentile such as p50 or p99.9; did '
+     "you mean 'degrees'?"),
+    ('version: 1\nmetrics: [{topic: /a, fields: [{path: a, metric: m, deadband: -1}]}]',
+     'robot.yaml:2:53: metrics[0].fields[0].deadband: saw -1, expected: Values that differ from '
+     "the last one sent by no more than this are left out: a number in the metric's unit, or a "
+     "part of the last value such as '2%'."),
     ('version: 1\nx: &a\n  - *a', "robot.yaml:2:1: x: unknown key 'x'; expected one of "
      f'{", ".join(load_schema(SCHEMA)["properties"])}'),
 ])
@@ -245,7 +258,9 @@ def test_the_schema_is_a_schema_and_describes_every_key():
         for name, part in node.get('properties', {}).items():
             target = part
             if '$ref' in part:
-                target = {**schema['$defs'][part['$ref'].rpartition('/')[2]], **part}
+                target = schema
+                for step in part['$ref'].split('/')[1:]:
+                    target = target[step]
             if 'description' not in target and name != 'tags' and name != 'sampling':
                 missing.append(f'{place}.{name}')
             missing += undescribed(part, f'{place}.{name}')
@@ -264,9 +279,10 @@ def test_every_map_that_we_ship_is_right(file):
 
 def test_the_map_in_the_documentation_is_right(load):
     blocks = re.findall(r'```yaml\n(.*?)```', (ROOT / 'doc' / 'map.md').read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
-        assert len(load(block).metrics) == 5
+    maps = [load(block if block.startswith('version') else f'version: 1\n{block}')
+            for block in blocks]
+    assert len(maps[0].metrics) == 5
+    assert max(len(robot_map.events) for robot_map in maps) == 8
 
 
 def test_the_schema_can_be_read_by_any_editor():

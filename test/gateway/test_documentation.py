@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECTIONS = ('Keys', 'Pairing a robot', 'Runs', 'Sessions')
+SECTIONS = ('Keys', 'Pairing a robot', 'Commands', 'Agents of old', 'Runs', 'Sessions')
 # A request that is refused ends the script.
 PROLOGUE = '''
 set -eu -o pipefail
 curl() { command curl --silent --show-error --fail-with-body "$@"; }
+python() { exec "$PYTHON" "$@"; }
 plexus-bridge() { "$PYTHON" -m plexus_bridge.cli "$@"; }
 '''
 
@@ -40,7 +41,7 @@ def test_the_examples_work_in_order(processes: Callable[..., Any], tmp_path: Pat
     home.mkdir()
     gateway = processes('.plexus/gateway').start()
     address = f'http://127.0.0.1:{gateway.port}'
-    script = examples().replace('http://127.0.0.1:8787', address)
+    script = examples().replace('://127.0.0.1:8787', f'://127.0.0.1:{gateway.port}')
     assert script.count(address) >= 14
     environment = {
         **{name: value for name, value in os.environ.items()
@@ -52,6 +53,7 @@ def test_the_examples_work_in_order(processes: Callable[..., Any], tmp_path: Pat
         check=False, env=environment, cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     for text in ('"scopes":["write"]', f'paired with {address} as arm-2', '"device_token":"plxd_',
+                 '"result":{"reached_c":900.0}', '"queued":false',
                  'force_n < 900 holds for all 1 points', '"bucket_ms":',
                  '"ended_at":"2032-01-15T10:30:00.000Z"'):
         assert text in result.stdout

@@ -118,3 +118,14 @@ def test_what_is_no_number_is_refused(wrong: str):
     add_arguments(parser)
     with pytest.raises(argparse.ArgumentError, match='whole number'):
         parser.parse_args([f'--max-devices={wrong}'])
+
+
+def test_devices_of_an_earlier_day_count(processes: Callable[..., Any]):
+    gateway = processes()
+    for source, count in (('kiln-1', 1), ('kiln-2', 0), ('kiln-1', 1)):
+        client = gateway.start('--max-devices', '1').client()
+        answer = client.post('/ingest', {'source_id': source, 'points': [
+            {'metric': 't', 'value': 1}]})
+        assert answer.json()['count'] == count
+        client.close()
+        gateway.end()

@@ -18,6 +18,7 @@ from sensor_msgs.msg import Temperature
 from plexus_bridge.config.map import load_map
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.lanes import Lanes
+from plexus_bridge.mapping.plan import plan
 from plexus_bridge.ros.intake import EXPECTED_AT_MOST
 from plexus_bridge.ros.intake import GONE_S
 from plexus_bridge.ros.intake import Intake
@@ -36,7 +37,10 @@ class Rules:
         self.graph = graph
         self.counters = Counters()
         self.lanes = Lanes(self.counters)
-        self.intake = Intake(node, load_map(file, {}).metrics, self.lanes, self.counters)
+        robot_map = load_map(file, {})
+        self.intake = Intake(
+            node, plan(robot_map.metrics, robot_map.events, self.lanes.sinks, self.counters),
+            self.counters)
         self.skipped_s = 0.0
 
     def topics(self) -> list[str]:

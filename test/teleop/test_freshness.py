@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from plexus_bridge.teleop.freshness import ClockSteppedError
+from plexus_bridge.errors import ClockSteppedError
 from plexus_bridge.teleop.freshness import Freshness
 
 

@@ -1,14 +1,9 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How a route asks for a key: one function for requests, and FastAPI dependencies made of it."""
+"""How a route asks for a key: one function for every request."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
-
-from fastapi import Request
-from fastapi import Security
 from fastapi.security import APIKeyHeader
 from starlette.requests import HTTPConnection
 
@@ -36,12 +31,3 @@ def authorise(
 def address_of(connection: HTTPConnection) -> str:
     """Return the address that a request comes from, to count tries by."""
     return connection.client.host if connection.client else ''
-
-
-def key_with(scope: str | None) -> Callable[[Request, str | None], Key]:
-    """Return a FastAPI dependency that gives the request's key, which has the scope."""
-
-    def authorised(request: Request, key: Annotated[str | None, Security(API_KEY)]) -> Key:
-        return authorise(request, scope)
-
-    return authorised

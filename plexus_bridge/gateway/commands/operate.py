@@ -25,6 +25,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 import contextlib
+from dataclasses import replace
 import logging
 from typing import Any
 
@@ -102,7 +103,7 @@ class OperatorSocket:
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                self._let_go()
+                self._let_go(trusted=not revoked.is_set())
                 for task in tasks:
                     task.cancel()
                 results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -191,12 +192,17 @@ class OperatorSocket:
         elif isinstance(result, dict) and isinstance(result.get('lease'), str):
             self._leases[result['lease']] = None
 
-    def _let_go(self) -> None:
-        """Release what the operator holds; the device may have gone before."""
+    def _let_go(self, *, trusted: bool) -> None:
+        """
+        Release what the operator holds; the device may have gone before.
+
+        Whose key was revoked has nothing dangerous done any more, whatever he left.
+        """
         requests = [Request(RELEASE, self._named(RELEASE, {'lease': lease}), self._operator, True)
                     for lease in self._leases if lease]
         if self._on_close is not None:
-            requests.append(self._on_close)
+            last = self._on_close if trusted else replace(self._on_close, confirm=None)
+            requests.append(last)
         for request in requests:
             try:
                 self._gateway.commands.request(self._source_id, request)

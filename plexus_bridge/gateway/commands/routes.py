@@ -52,12 +52,23 @@ MAX_LISTED = 1_000
 STATUSES = {'unknown_command': 404, 'bad_params': 400, 'not_connected': 409, 'busy': 429,
             'confirmation_required': 428}
 
+_PARAMS = {'params': {'type': 'object'}}
+
+
+def _body(required: str, **properties: Any) -> dict[str, Any]:
+    """Return what OpenAPI says of a body whose checks are ours."""
+    properties = {required: {'type': 'string'}, **properties}
+    schema = {'type': 'object', 'required': [required], 'properties': properties}
+    return {'requestBody': {'required': True, 'content': {'application/json': {'schema': schema}}}}
+
+
 router = APIRouter(
     prefix='/v1/sources/{source_id}', dependencies=[Security(API_KEY)],
-    default_response_class=Response)
+    default_response_class=Response, tags=['commands'])
 
 
-@router.post('/commands', responses=documented(400, 413, 429))
+@router.post('/commands', responses=documented(400, 413, 429),
+             openapi_extra=_body('command', **_PARAMS))
 async def send_legacy_command(request: Request, source_id: str) -> Response:
     """
     Send a command to an `on_command` handler; `queued` false: the device is not connected.
@@ -89,7 +100,9 @@ async def list_commands(request: Request, source_id: str) -> Response:
 
 
 @router.post('/command-runs', status_code=202,
-             responses=documented(200, 400, 404, 409, 413, 428, 429))
+             responses=documented(200, 400, 404, 409, 413, 428, 429), openapi_extra=_body(
+                 'command', **_PARAMS, confirm={}, ttl_ms={'type': 'number'},
+                 wait_s={'type': 'number', 'minimum': 0, 'maximum': MAX_WAIT_S}))
 async def start_run(request: Request, source_id: str) -> Response:
     """
     Run a declared command. 202 while it goes on, 200 once it has ended.
@@ -141,13 +154,14 @@ async def show_run(request: Request, source_id: str, run_id: str) -> Response:
 async def stream_updates(request: Request, source_id: str) -> Response:
     """Tell what becomes of commands as it happens, and what agents answer: server-sent events."""
     gateway = _reader(request, source_id)
-    key = authorise(request, 'read', source_id)
+    key = authorise(request, 'read')
     return StreamingResponse(
         server_sent_events(gateway, source_id, key), media_type='text/event-stream',
         headers={'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no'})
 
 
-@router.post('/agent-messages', responses=documented(400, 413, 429))
+@router.post('/agent-messages', responses=documented(400, 413, 429),
+             openapi_extra=_body('type', as_typed_command={'type': 'boolean'}))
 async def send_agent_message(request: Request, source_id: str) -> Response:
     """
     Send a control message of section 11.3, such as `start_stream`, to an agent.
@@ -192,7 +206,7 @@ def _operator(request: Request, source_id: str) -> tuple[Gateway, Key]:
 
 
 def _reader(request: Request, source_id: str) -> Gateway:
-    authorise(request, 'read', source_id)
+    authorise(request, 'read')
     _check_slug(source_id)
     return gateway_of(request)
 

@@ -96,7 +96,7 @@ class Run:
         more than ours, and its first one more than later ones.
         """
         state, seq = status.get('state'), status.get('seq')
-        if state not in STATES or not isinstance(state, str) or not is_seq(seq) or self.final_word:
+        if not isinstance(state, str) or state not in STATES or not is_seq(seq) or self.final_word:
             return False
         if self.attempt > 1 and seq == 1:
             self.seq = 0

@@ -325,7 +325,7 @@ def _params(params: Any) -> dict[str, Any]:
 
 
 def _check_confirmation(declaration: Declaration, source_id: str, confirm: object) -> None:
-    if declaration.danger == 'dangerous' and confirm not in (True, source_id):
+    if declaration.danger == 'dangerous' and confirm is not True and confirm != source_id:
         raise CommandError(
             'confirmation_required',
             f'{declaration.name} is dangerous: confirm it with "confirm": true')

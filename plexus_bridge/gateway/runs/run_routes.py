@@ -74,8 +74,12 @@ async def list_runs(
         limit: Annotated[int, Query(ge=1, le=1000)] = runs.MAX_LISTED) -> Response:
     """List the newest runs, with the verdicts as they were last told."""
     authorise(request, 'read')
-    found = await gateway_of(request).store.read(runs.newest, source_id, status, limit)
-    return answer({'runs': [run.told() for run in found]})
+    gateway = gateway_of(request)
+    found = await gateway.store.read(runs.newest, source_id, status, limit)
+    # One without any verdict was closed as the gateway ended.
+    return answer({'runs': [
+        (await _refreshed(gateway, run) if run.test_result is None else run).told()
+        for run in found]})
 
 
 @router.get('/compare', responses=documented(400, 404))

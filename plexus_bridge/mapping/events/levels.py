@@ -23,22 +23,27 @@ class Levels:
     def __init__(self, stale_s: float):
         self._stale_ms = stale_s * 1000
         self._levels: dict[str, int] = {}
-        # When each was heard last, the one longest ago first.
+        # Heard since the last look at the clock, and before: the one longest ago first.
+        self._fresh: dict[str, None] = {}
         self._heard: dict[str, int] = {}
 
-    def heard(self, name: str, level: int, now_ms: int) -> int | None:
+    def heard(self, name: str, level: int) -> int | None:
         """Take a status; returns the level that it had before if that is another one."""
         before = self._levels.get(name, OK)
         self._levels[name] = level
-        self._heard.pop(name, None)
-        self._heard[name] = now_ms
+        self._fresh[name] = None
         if len(self._levels) > MAX_STATUSES:
-            oldest = next(iter(self._heard))
-            del self._heard[oldest], self._levels[oldest]
+            oldest = next(iter(self._heard or self._fresh))
+            for known in (self._heard, self._fresh, self._levels):
+                known.pop(oldest, None)
         return before if level != before else None
 
     def gone(self, now_ms: int) -> Iterator[tuple[str, int]]:
         """Yield, once, the name and last level of those that are heard no more."""
+        for name in self._fresh:
+            self._heard.pop(name, None)
+            self._heard[name] = now_ms
+        self._fresh.clear()
         for name, heard_ms in list(self._heard.items()):
             if now_ms - heard_ms < self._stale_ms:
                 return

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 import re
+from types import MappingProxyType
 from typing import Any
 
 from plexus_bridge.mapping.event_points import make_event
@@ -21,6 +23,7 @@ _NUMBERS = re.compile(r'0x[0-9a-fA-F]+|\d+(?:\.\d+)?')
 MAX_FOLDS = 512
 _MAX_KEY = 200
 _NODES_TOLD = 5
+_NO_TAGS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,12 @@ class LogFolder:
     as one event. `now_ms` is any clock that only grows.
     """
 
-    def __init__(self, event: str, tell: Callable[[Point], object], *, fold_s: float = 10.0,
-                 per_s: float = 5.0, burst: int = 20):
+    def __init__(self, event: str, tell: Callable[[Point], object], *,
+                 tags: Mapping[str, str] = _NO_TAGS, fold_s: float = 10.0, per_s: float = 5.0,
+                 burst: int = 20):
         self._event = event
         self._tell = tell
+        self._tags = tags
         self._fold_ms = round(fold_s * 1000)
         self._per_ms = per_s / 1000
         self._burst = burst
@@ -102,7 +107,7 @@ class LogFolder:
     def _tell_fold(self, fold: _Fold) -> None:
         # Not rationed: there is at most one for each line that was.
         if fold.newest is not None:
-            self._tell(_event(self._event, fold.newest, fold.more))
+            self._tell(self._make(fold.newest, fold.more))
 
     def _tell_line(self, line: LogLine, more: int, now_ms: int) -> None:
         if self._filled_ms is not None:
@@ -111,7 +116,7 @@ class LogFolder:
         self._filled_ms = now_ms
         if self._left >= 1:
             self._left -= 1
-            self._tell(_event(self._event, line, more))
+            self._tell(self._make(line, more))
             return
         if not self._suppressed:
             self._suppressed_until_ms = now_ms + self._fold_ms
@@ -124,22 +129,22 @@ class LogFolder:
             'lines': self._suppressed.total(),
             'nodes': dict(self._suppressed.most_common(_NODES_TOLD))}
         self._tell(make_event(
-            f'{self._event}.suppressed', value, self._newest_ms, {},
+            f'{self._event}.suppressed', value, self._newest_ms, self._tags,
             severity_of(self._suppressed_level)))
         self._suppressed.clear()
         self._suppressed_level = 0
+
+    def _make(self, line: LogLine, more: int) -> Point:
+        value: Any = line.text
+        if more or len(line.text.encode(errors='replace')) > MAX_EVENT_TEXT_BYTES:
+            value = {'message': line.text}
+            if more:
+                value['repeated'] = more
+        return make_event(self._event, value, line.stamp_ms, {**self._tags, 'node': line.node},
+                          severity_of(line.level))
 
 
 def severity_of(level: int) -> str:
     """Return the name of the severity that a level has at least."""
     return next((name for bound, name in sorted(SEVERITIES.items(), reverse=True)
                  if level >= bound), 'debug')
-
-
-def _event(name: str, line: LogLine, more: int) -> Point:
-    value: Any = line.text
-    if more or len(line.text.encode(errors='replace')) > MAX_EVENT_TEXT_BYTES:
-        value = {'message': line.text}
-        if more:
-            value['repeated'] = more
-    return make_event(name, value, line.stamp_ms, {'node': line.node}, severity_of(line.level))

@@ -111,11 +111,12 @@ class ParameterPerformer:
         step = self._step
         values = attempt.filled(step.set)
         if values:
-            await self._change(attempt, values)
+            await self.change(attempt, values)
         names = list(step.get) or list(values)
         return dict(zip(names, await self._read(attempt, names), strict=True))
 
-    async def _change(self, attempt: Attempt, values: dict[str, Any]) -> None:
+    async def change(self, attempt: Attempt, values: dict[str, Any]) -> None:
+        """Set parameters, all or none; CommandError says why they are not."""
         present = await self._read(attempt, list(values), may_lack=True)
         parameters = []
         for (name, value), old in zip(values.items(), present, strict=True):

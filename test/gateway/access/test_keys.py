@@ -159,6 +159,24 @@ def test_unknown_revoked_and_expired_keys_get_the_same_answer(database: sqlite3.
     assert texts == {(401, 'invalid API key')}
 
 
+def test_the_work_is_the_same_for_every_key(
+        database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch):
+    keys = [made(database) for _ in range(4)]
+    revoke_key(database, 2, NOW_MS)
+    ring = KeyRing(database)
+    compared: list[bytes] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(one)
+        return one == other
+
+    monkeypatch.setattr('plexus_bridge.gateway.access.keys.hmac.compare_digest', compare)
+    for key in (*keys, new_key(), ''):
+        compared.clear()
+        ring.find(key)
+        assert len(compared) == 3
+
+
 def test_expiry_counts_at_the_moment_of_asking(database: sqlite3.Connection):
     key = made(database, expires_ms=NOW_MS)
     ring = KeyRing(database)

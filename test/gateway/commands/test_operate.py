@@ -199,6 +199,9 @@ class TestWhenTheOperatorIsGone:
         person = operator()
         finish(robot, drive(person, robot, 1), lease='mine')
         told(person, 'succeeded')
+        person.send({'type': 'on_close', 'command': 'reset', 'confirm': 'kiln-7'})
+        person.send({'type': 'ping'})
+        person.receive()
         gateway.store._connection.execute('UPDATE api_key SET revoked_ms = 1')
 
         async def renew() -> None:
@@ -210,4 +213,30 @@ class TestWhenTheOperatorIsGone:
 
         server[0].call(renew())
         assert robot.receive()['command'] == 'release'
-        assert person.receive() == {'close': 4401}
+        while (message := person.receive()) != {'close': 4401}:
+            assert message['type'] == 'command_status'
+        robot.telemetry(1, ('t', 1, 1_790_000_000_000))
+        assert robot.receive() == {'type': 'telemetry_ack', 'seq': 1}, 'and nothing dangerous'
+
+    def test_a_gateway_that_stops_does_not_wait_for_those_who_listen(
+            self, processes: Callable[..., Any]):
+        gateway = processes().start()
+        client = gateway.client()
+        robot = client.device('kiln-7', **HELLO)
+        person = client.stream(OPERATE)
+        assert person.receive()['type'] == 'ready'
+        events = client.request('GET', '/v1/sources/kiln-7/commands/stream', stream=True)
+        lines = events.iter_lines(chunk_size=1)
+        assert next(lines) == b': listening'
+        finish(robot, drive(person, robot, 1), lease='mine')
+        begin = time.monotonic()
+        assert gateway.end() == 0
+        assert time.monotonic() - begin < 5, 'ten seconds are the patience of the server'
+        while (message := person.receive()).get('close') is None:
+            assert message['type'] in ('command_status', 'device')
+        assert message == {'close': 1001}
+        assert 'Traceback' not in gateway.output
+        for socket in (robot, person):
+            socket.close()
+        events.close()
+        client.close()

@@ -106,6 +106,7 @@ class TestDeclaredCommands:
         ({'command': 'tare', 'params': {'cell': 1, 'x': 'y' * 70_000}}, 400, 'bad_params'),
         ({'command': 'heat'}, 428, 'confirmation_required'),
         ({'command': 'heat', 'confirm': 'true'}, 428, 'confirmation_required'),
+        ({'command': 'heat', 'confirm': 1}, 428, 'confirmation_required'),
         ({'command': 'reset', 'confirm': True}, 428, 'confirmation_required'),
         ({'command': 'reset', 'confirm': 'kiln-8'}, 428, 'confirmation_required')])
     def test_what_is_refused_never_reaches_the_device(

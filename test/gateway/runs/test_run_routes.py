@@ -218,6 +218,14 @@ class TestVerdict:
         wait_for(lambda: client.get('/api/runs')['runs'][0]['test_result']['points'] == 2,
                  'the list tells of the late point')
 
+    def test_a_run_that_was_closed_as_the_gateway_ended_is_judged_when_it_is_listed(
+            self, runs: Runs, gateway: Gateway):
+        runs.send(80.0)
+        runs.close(runs.create(pass_criteria=[COOL]))
+        gateway.store._connection.execute("UPDATE run SET test_result = 'null'")
+        [run] = runs.client.get('/api/runs')['runs']
+        assert run['test_result']['passed'] is True
+
     def test_points_that_are_gone_change_nothing(self, runs: Runs, gateway: Gateway):
         runs.send(80.0)
         run = runs.close(runs.create(pass_criteria=[COOL]))

@@ -1,0 +1,132 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""``diagnostic_msgs/msg/DiagnosticArray``: an event for each change of a status's level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import math
+from typing import Any
+
+from plexus_bridge.counters import Counters
+from plexus_bridge.mapping.event_points import make_event
+from plexus_bridge.mapping.events.levels import LEVEL_NAMES
+from plexus_bridge.mapping.events.levels import LEVEL_SEVERITIES
+from plexus_bridge.mapping.events.levels import Levels
+from plexus_bridge.mapping.events.levels import MAX_STATUSES
+from plexus_bridge.mapping.events.levels import STALE
+from plexus_bridge.mapping.events.rules import EventRule
+from plexus_bridge.mapping.layout import Message
+from plexus_bridge.mapping.paths import parse_path
+from plexus_bridge.mapping.reader import compile_reader
+from plexus_bridge.mapping.series import trim_name
+from plexus_bridge.mapping.sinks import make_point
+from plexus_bridge.mapping.sinks import Sink
+from plexus_bridge.mapping.stamps import message_stamp
+from plexus_bridge.mapping.template import fill
+from plexus_bridge.mapping.template import name_part
+
+DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
+DEFAULT_EVENT = 'diagnostics.{name}'
+# How often numbers of a status become metrics.
+METRICS_PERIOD_MS = 1000
+_HEADS = ('status[*].name', 'status[*].level')
+_DETAILS = ('header.stamp', 'status[*].message', 'status[*].hardware_id',
+            'status[*].values[*].key', 'status[*].values[*].value')
+
+
+class DiagnosticsMapper:
+    """
+    Reads names and levels of each message, and the rest only where a level changed.
+
+    A status that is not heard for `stale_s` is told as STALE, and its return as well.
+    """
+
+    every = True
+    period_s = math.inf
+    settles = True
+
+    def __init__(self, rule: EventRule, message: Message, captures: Mapping[str, str],
+                 sinks: Mapping[str, Sink], counters: Counters):
+        self._event = fill(rule.event or DEFAULT_EVENT, captures)
+        self._tags = {key: fill(value, captures) for key, value in rule.tags.items()}
+        self._metrics = fill(rule.metrics, captures)
+        self._from_header = rule.timestamp == 'header'
+        self._urgent, self._state = sinks['urgent'], sinks['state']
+        self._counters = counters
+        self._levels = Levels(rule.stale_s)
+        self._heads = compile_reader(message, [parse_path(path) for path in _HEADS])
+        self._details = compile_reader(message, [parse_path(path) for path in _DETAILS])
+        # When each status's numbers became metrics last, by stamps of receipt.
+        self._measured: dict[str, int] = {}
+        self._newest_ms = 0
+
+    def is_due(self, now_ms: int) -> bool:
+        """Return True: each message may bring a change."""
+        return True
+
+    def take(self, data: bytes, received_ms: int) -> None:
+        """Take one message; MappingError if it cannot be read."""
+        names, levels = self._heads(data)
+        changes = []
+        for index, name in enumerate(names):
+            before = self._levels.heard(name, levels[index])
+            if before is not None:
+                changes.append((index, before))
+        self._newest_ms = max(self._newest_ms, received_ms)
+        measured = [index for index, name in enumerate(names)
+                    if self._is_to_be_measured(name, received_ms)] if self._metrics else ()
+        if not changes and not measured:
+            return
+        stamp, messages, hardware, keys, texts = self._details(data)
+        when = message_stamp(stamp, received_ms, self._counters) if self._from_header and any(
+            stamp) else received_ms
+        for index, before in changes:
+            values = dict(zip(keys[index], texts[index], strict=True))
+            self._tell(names[index], levels[index], before, when, {
+                'message': messages[index], 'hardware_id': hardware[index], 'values': values})
+        for index in measured:
+            self._measure(names[index], keys[index], texts[index], when)
+
+    def settle(self, now_ms: int) -> None:
+        """Tell which statuses are heard no more."""
+        for name, before in self._levels.gone(now_ms):
+            self._tell(name, STALE, before, self._newest_ms,
+                       {'message': 'not heard any more', 'hardware_id': '', 'values': {}})
+
+    def finish(self) -> None:
+        """Do nothing: that a recording ends says nothing of a robot."""
+
+    def _tell(self, name: str, level: int, before: int, stamp_ms: int,
+              details: Mapping[str, Any]) -> None:
+        value: dict[str, Any] = {
+            'level': LEVEL_NAMES.get(level, str(level)),
+            'previous': LEVEL_NAMES.get(before, str(before)), 'name': name,
+            **{key: detail for key, detail in details.items() if detail}}
+        tags = dict(self._tags)
+        if details['hardware_id']:
+            tags.setdefault('hardware_id', details['hardware_id'])
+        self._urgent.add(make_event(
+            fill(self._event, {'name': name_part(name)}), value, stamp_ms, tags,
+            LEVEL_SEVERITIES.get(level, 'error')))
+
+    def _is_to_be_measured(self, name: str, received_ms: int) -> bool:
+        last = self._measured.get(name)
+        if last is not None and 0 <= received_ms - last < METRICS_PERIOD_MS:
+            return False
+        if last is None and len(self._measured) >= MAX_STATUSES:
+            self._measured.clear()
+        self._measured[name] = received_ms
+        return True
+
+    def _measure(self, name: str, keys: list[str], texts: list[str], stamp_ms: int) -> None:
+        for key, text in zip(keys, texts, strict=True):
+            try:
+                value = float(text)
+            except ValueError:
+                continue
+            if math.isfinite(value):
+                metric = fill(self._metrics, {'name': name_part(name), 'key': name_part(key)})
+                self._state.add(make_point(trim_name(metric, self._tags), value, stamp_ms))
+            else:
+                self._counters.drop('not_finite')

@@ -1,0 +1,25 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What mappers have in common that use each message at once and keep nothing for later."""
+
+from __future__ import annotations
+
+import math
+
+
+class EveryMessage:
+    """A base for mappers that add `take` only (see `plexus_bridge.mapping.topic.Mapper`)."""
+
+    every = True
+    period_s = math.inf
+    settles = False
+
+    def is_due(self, now_ms: int) -> bool:
+        """Return True: each message is used."""
+        return True
+
+    def settle(self, now_ms: int) -> None:
+        """Do nothing: nothing waits."""
+
+    def finish(self) -> None:
+        """Do nothing: nothing waits."""

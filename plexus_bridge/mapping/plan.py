@@ -1,0 +1,98 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""All rules of a map that take messages, each with where its points go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+
+from plexus_bridge.counters import Counters
+from plexus_bridge.errors import MappingError
+from plexus_bridge.mapping.adjustments import Adjustments
+from plexus_bridge.mapping.events.black_box import BlackBox
+from plexus_bridge.mapping.events.mapper import make_event_mapper
+from plexus_bridge.mapping.events.rules import EventRule
+from plexus_bridge.mapping.layout import Message
+from plexus_bridge.mapping.rules import MetricRule
+from plexus_bridge.mapping.sinks import PointSink
+from plexus_bridge.mapping.sinks import Sink
+from plexus_bridge.mapping.topic import make_mapper
+from plexus_bridge.mapping.topic import Mapper
+
+Rule = MetricRule | EventRule
+Sinks = Mapping[str, Sink]
+
+
+@dataclass(frozen=True)
+class PlannedRule:
+    """
+    A rule, and the sinks of its points by lane.
+
+    `section` and `index` are its place in the map as people write it: ``events[2]``.
+    """
+
+    rule: Rule
+    section: str
+    index: int
+    sinks: Sinks
+    counters: Counters
+
+    def adjusted(self, adjustments: Adjustments, topic: str) -> PlannedRule:
+        """Return the rule as people want it at the moment; events are what they are."""
+        if isinstance(self.rule, EventRule):
+            return self
+        rule = adjustments.apply(self.rule, topic)
+        return self if rule is self.rule else replace(self, rule=rule)
+
+    def mapper(self, message: Message, topic: str, captures: Mapping[str, str], *,
+               simulated: bool = False, own_logger: str = '') -> Mapper:
+        """Return what maps a topic of this type; MappingError says all that does not fit."""
+        if isinstance(self.rule, EventRule):
+            return make_event_mapper(
+                self.rule, message, topic, captures, self.sinks, self.counters,
+                simulated=simulated, own_logger=own_logger)
+        return make_mapper(self.rule, message, topic, captures, self.sinks, self.counters,
+                           simulated=simulated)
+
+
+def plan(metrics: Sequence[MetricRule], events: Sequence[EventRule], sinks: Sinks,
+         counters: Counters) -> Iterator[PlannedRule]:
+    """Yield every rule in the order of the map; what a black box keeps follows its event."""
+    for index, metric_rule in enumerate(metrics):
+        yield PlannedRule(metric_rule, 'metrics', index, sinks, counters)
+    for index, event_rule in enumerate(events):
+        if event_rule.capture is None:
+            yield PlannedRule(event_rule, 'events', index, sinks, counters)
+            continue
+        box = BlackBox(event_rule.capture, sinks['bulk'], counters)
+        yield PlannedRule(
+            event_rule, 'events', index, {**sinks, 'urgent': box.watch(sinks['urgent'])},
+            counters)
+        kept = dict.fromkeys(sinks, box.sink)
+        for inner, metric_rule in enumerate(event_rule.capture.rules):
+            yield PlannedRule(
+                metric_rule, f'events[{index}].capture.rules', inner, kept, counters)
+
+
+def problems_of(planned: PlannedRule, message: Message, captures: Mapping[str, str]
+                ) -> Iterator[str]:
+    """Yield what does not fit between a rule and a type, line by line."""
+    try:
+        planned.mapper(message, planned.rule.topic, captures)
+    except MappingError as error:
+        yield from str(error).splitlines()
+
+
+def plan_to_check(metrics: Sequence[MetricRule], events: Sequence[EventRule]
+                  ) -> Iterator[PlannedRule]:
+    """Yield every rule as `plan` does, its points going nowhere."""
+    nowhere = PointSink(_discard)
+    return plan(metrics, events, dict.fromkeys(('urgent', 'state', 'bulk'), nowhere), Counters())
+
+
+def _discard(_point: object) -> None:
+    """Take a point nowhere."""

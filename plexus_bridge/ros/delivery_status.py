@@ -1,0 +1,90 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How delivery is, as messages: a lane each in ``~/status``, one entry in ``/diagnostics``."""
+
+from __future__ import annotations
+
+import time
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import KeyValue
+
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.lane_state import LaneState
+from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.delivery.own_metrics import bytes_by_lane
+from plexus_bridge.delivery.own_metrics import VIDEO
+from plexus_msgs.msg import DropCount
+from plexus_msgs.msg import LaneStatus
+
+# From this share of the journal on, somebody should look why nothing is delivered.
+_NEARLY_FULL = 0.8
+
+
+def lane_statuses(outbox: Outbox, counters: Counters) -> list[LaneStatus]:
+    """Return the lanes in the order in which they are served."""
+    lanes = [_lane_status(lane.name.lower(), state)
+             for lane, state in outbox.lane_states().items()]
+    offline = counters.dropped().get('video_offline', 0)
+    lanes.append(LaneStatus(
+        name=VIDEO, points_sent=counters['video_frames_sent'],
+        points_accepted=counters['video_frames_sent'] + offline,
+        bytes_sent=counters['video_bytes_sent'],
+        dropped=[DropCount(reason='video_offline', count=offline)] if offline else []))
+    return lanes
+
+
+def _lane_status(name: str, state: LaneState) -> LaneStatus:
+    totals = state.totals
+    return LaneStatus(
+        name=name, queued_frames=state.queued_frames, queued_bytes=state.queued_bytes,
+        in_flight_frames=state.in_flight_frames, journal_frames=state.kept.frames,
+        journal_bytes=state.kept.bytes, oldest=_time(state.oldest_ms),
+        points_accepted=totals.points_accepted, points_sent=totals.points_sent,
+        points_acknowledged=totals.points_acknowledged, bytes_sent=totals.bytes_sent,
+        dropped=[DropCount(reason=reason, count=count)
+                 for reason, count in sorted(totals.lost.items())])
+
+
+class DeliveryDiagnostic:
+    """Makes the entry of ``/diagnostics``, once for each message."""
+
+    def __init__(self, outbox: Outbox, counters: Counters):
+        self._outbox = outbox
+        self._counters = counters
+        self._before = time.monotonic(), bytes_by_lane(outbox, counters)
+        self._lost = 0
+
+    def status(self, name: str, hardware_id: str) -> DiagnosticStatus:
+        """Return how delivery is: a warning while points are lost or the disk space runs out."""
+        points, size = self._outbox.pending()
+        states = self._outbox.lane_states().values()
+        oldest = min((state.oldest_ms for state in states if state.oldest_ms), default=0)
+        lost = sum(sum(state.totals.lost.values()) for state in states)
+        level, message = DiagnosticStatus.OK, f'{points} points wait'
+        if size > _NEARLY_FULL * self._outbox.limit_bytes:
+            level = DiagnosticStatus.WARN
+            message += ', the disk space for them is nearly used up'
+        if lost > self._lost:
+            level = DiagnosticStatus.ERROR
+            message += f', {lost - self._lost} were lost'
+        self._lost = lost
+        values: dict[str, object] = {
+            'backlog_points': points, 'backlog_bytes': size,
+            'backlog_age_s': round(max(0.0, time.time() - oldest / 1000), 1) if oldest else 0,
+            'points_lost': lost, **self._rates()}
+        return DiagnosticStatus(
+            level=level, name=f'{name}: delivery', message=message, hardware_id=hardware_id,
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
+
+    def _rates(self) -> dict[str, object]:
+        now, sizes = time.monotonic(), bytes_by_lane(self._outbox, self._counters)
+        before, self._before = self._before, (now, sizes)
+        elapsed = max(now - before[0], 1e-3)
+        return {f'{lane}_bytes_per_s': round((size - before[1][lane]) / elapsed)
+                for lane, size in sizes.items()}
+
+
+def _time(milliseconds: int) -> Time:
+    return Time(sec=milliseconds // 1000, nanosec=milliseconds % 1000 * 1_000_000)

@@ -1,0 +1,76 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+from plexus_bridge.client import store
+from plexus_bridge.client.settings import Settings
+from plexus_bridge.counters import Counters
+from plexus_bridge.errors import JournalInUseError
+
+
+def settings(source_id: str, folder: Path) -> Settings:
+    return Settings('plx_k', 'http://127.0.0.1:9', '', 'http://127.0.0.1:9', source_id, folder)
+
+
+def test_each_source_has_a_file_of_its_own_whose_name_a_file_system_takes(tmp_path):
+    paths = [store.journal_path(settings(source_id, tmp_path))
+             for source_id in ('kiln-7', 'python', 'a' * 256, 'a' * 255 + 'b')]
+    assert len(set(paths)) == 4
+    for path in paths:
+        assert len(path.name) <= 220
+        assert path.parent == tmp_path / 'journal' / 'python'
+
+
+def test_a_file_that_another_program_has_is_told_with_what_to_do(tmp_path):
+    path = tmp_path / 'points.db'
+    script = ('import sys, pathlib\nfrom plexus_bridge.client import store\n'
+              'from plexus_bridge.counters import Counters\n'
+              'journal = store.open_on_disk(pathlib.Path(sys.argv[1]), "kiln-7", Counters())\n'
+              'print("open", flush=True)\nsys.stdin.read()')
+    with subprocess.Popen([sys.executable, '-c', script, str(path)], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b'open\n'
+        with pytest.raises(JournalInUseError, match=f'kiln-7: .*{other.pid}.*buffer_path='):
+            store.open_on_disk(path, 'kiln-7', Counters())
+        other.kill()
+    store.open_on_disk(path, 'kiln-7', Counters()).close()
+
+
+def test_what_is_in_memory_only_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, '_MEMORY_FOLDER', tmp_path)
+    journal, forget = store.open_in_memory(Counters())
+    assert list(tmp_path.iterdir())
+    journal.close()
+    forget()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_programs_left_in_memory_is_removed_but_not_what_is_in_use(
+        tmp_path, monkeypatch):
+    monkeypatch.setattr(store, '_MEMORY_FOLDER', tmp_path)
+    first, forget_first = store.open_in_memory(Counters())
+    left, _ = store.open_in_memory(Counters())
+    left.close()  # as the end of its process would
+    assert len(list(tmp_path.iterdir())) == 2
+    second, forget_second = store.open_in_memory(Counters())
+    assert len(list(tmp_path.iterdir())) == 2
+    assert first.path.exists()
+    for journal, forget in ((first, forget_first), (second, forget_second)):
+        journal.close()
+        forget()
+
+
+def test_without_memory_that_looks_like_a_folder_a_temporary_one_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, '_MEMORY_FOLDER', tmp_path / 'none')
+    monkeypatch.setattr(store.tempfile, 'tempdir', str(tmp_path))
+    journal, forget = store.open_in_memory(Counters())
+    assert journal.path.is_relative_to(tmp_path)
+    journal.close()
+    forget()

@@ -1,0 +1,112 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The black box: every sample of the span once, none outside, within its memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from plexus_bridge.counters import Counters
+from plexus_bridge.mapping.events.black_box import BlackBox
+from plexus_bridge.mapping.events.black_box import CAPTURE
+from plexus_bridge.mapping.events.rules import CaptureRule
+from plexus_bridge.mapping.sinks import MetricName
+from plexus_bridge.mapping.sinks import PointSink
+
+BEGIN = 1_790_000_000_000
+
+
+@pytest.fixture
+def sent() -> list[dict[str, Any]]:
+    return []
+
+
+def box_of(sent: list[dict[str, Any]], counters: Counters | None = None, **rule: Any) -> BlackBox:
+    return BlackBox(CaptureRule((), **{'before_s': 10, 'after_s': 5, **rule}),
+                    PointSink(sent.append), counters or Counters())
+
+
+def test_rows_and_points_are_sent_around_an_event_with_its_identity(sent):
+    box = box_of(sent, before_s=1, after_s=1)
+    add_row = box.sink.add_rows([MetricName('x', {'unit': 'm'}), MetricName('y')])
+    for tenth in range(50):
+        add_row((tenth, -tenth, BEGIN + tenth * 100))
+        if tenth == 25:
+            identity = box.trigger('fault', BEGIN + 2_500)
+    assert {point['tags'][CAPTURE] for point in sent} == {identity}
+    assert [point['value'] for point in sent if point['metric'] == 'x'] == list(range(15, 36))
+    assert [point['value'] for point in sent if point['metric'] == 'y'] == [
+        -tenth for tenth in range(15, 36)]
+    assert sent[0]['tags'] == {CAPTURE: 'fault@1790000002500', 'unit': 'm'}
+
+
+def test_without_an_event_nothing_is_sent_and_memory_is_bounded(sent):
+    counters = Counters()
+    box = box_of(sent, counters, before_s=600, max_mb=0.1)
+    add_row = box.sink.add_rows([MetricName('x')])
+    for index in range(10_000):
+        add_row((index, BEGIN + index))
+    assert not sent
+    assert box._bytes <= 100_000
+    assert counters['captures_short_of_memory'] == 10_000 - len(box._ring)
+
+
+def test_old_samples_make_room_by_time(sent):
+    box = box_of(sent)
+    for second in range(1000):
+        box.sink.add({'class': 'metric', 'metric': 'x', 'value': 1,
+                      'timestamp': BEGIN + second * 1000})
+    assert len(box._ring) <= 12
+
+
+def test_an_event_within_a_span_makes_it_longer_and_shares_its_identity(sent):
+    box = box_of(sent, before_s=1, after_s=2)
+    first = box.trigger('a', BEGIN)
+    assert box.trigger('b', BEGIN + 1_500) == first
+    add_row = box.sink.add_rows([MetricName('x')])
+    for second in range(6):
+        add_row((second, BEGIN + second * 1000))
+    assert [point['value'] for point in sent] == [0, 1, 2, 3]
+    assert box.trigger('b', BEGIN + 9_000) != first
+
+
+def test_the_event_itself_carries_the_identity(sent):
+    box = box_of([])
+    box.watch(PointSink(sent.append)).add(
+        {'class': 'event', 'metric': 'estop', 'value': True, 'timestamp': BEGIN,
+         'tags': {'severity': 'error'}})
+    assert sent[0]['tags'] == {CAPTURE: f'estop@{BEGIN}', 'severity': 'error'}
+
+
+def test_a_recording_that_is_looped_begins_anew(sent):
+    box = box_of(sent, before_s=1)
+    add_row = box.sink.add_rows([MetricName('x')])
+    for stamp in (BEGIN + 100_000, BEGIN, BEGIN + 100):
+        add_row((stamp - BEGIN, stamp))
+    box.trigger('fault', BEGIN + 200)
+    assert [point['value'] for point in sent] == [0, 100]
+
+
+@given(st.lists(st.one_of(
+    st.tuples(st.just('sample'), st.integers(0, 400)),
+    st.tuples(st.just('event'), st.just(0))), max_size=120))
+def test_every_sample_of_every_span_is_sent_once_and_no_other(story):
+    sent: list[dict[str, Any]] = []
+    box = box_of(sent, before_s=1, after_s=0.5)
+    add_row = box.sink.add_rows([MetricName('x')])
+    now, stamps, events = BEGIN, [], []
+    for kind, wait in story:
+        now += wait
+        if kind == 'sample':
+            add_row((now, now))
+            stamps.append(now)
+        else:
+            box.trigger('fault', now)
+            events.append(now)
+    wanted = [stamp for stamp in stamps
+              if any(event - 1000 <= stamp <= event + 500 for event in events)]
+    assert sorted(point['value'] for point in sent) == sorted(wanted)
