@@ -33,9 +33,12 @@ def test_what_was_acknowledged_survives_kill_9(running: Any, attempt: int):
     running.start()
     with contextlib.closing(running.client()) as client:
         stored = client.samples('kiln-7', 't')
+        rolled_up = client.get('/v1/sources/kiln-7/metrics/query', interval='1m',
+                               start=NOW_MS - 60_000, end=NOW_MS + 1_000_000)
     assert acknowledged > 0
     assert stored[:acknowledged * POINTS] == [
         (NOW_MS + index, index) for index in range(acknowledged * POINTS)]
+    assert sum(rolled_up['series']['t']['count']) == len(stored)
     assert len(stored) % POINTS == 0, 'a frame is stored whole or not at all'
 
 

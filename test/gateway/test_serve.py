@@ -186,6 +186,14 @@ class TestRefusesToStart:
 
 class TestEnd:
 
+    def test_viewers_are_told_to_come_again(self, running: Any):
+        with contextlib.closing(running.client()) as client:
+            viewer = client.stream('/v1/sources/kiln-7/video/stream')
+            assert viewer.receive()['type'] == 'init'
+        assert running.end() == 0
+        assert viewer.receive() == {'close': 1012}
+        viewer.close()
+
     @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
     def test_devices_hear_goodbye(self, running: Any, number: signal.Signals):
         with contextlib.closing(running.client()) as client:

@@ -26,6 +26,8 @@ SCHEMA_VERSION = 1
 APPLICATION_ID = 0x504C5847
 # 16 MiB of WAL between checkpoints: a page that gets many small appends is copied over once.
 CHECKPOINT_PAGES = 4096
+# What the WAL may keep of the disk after somebody has read for long.
+MAX_WAL_BYTES = 64 * 1024 * 1024
 WRITER_CACHE_KIB = 32 * 1024
 BUSY_TIMEOUT_S = 5.0
 
@@ -192,6 +194,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute('PRAGMA journal_mode = WAL')
     connection.execute('PRAGMA synchronous = FULL')
     connection.execute(f'PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}')
+    connection.execute(f'PRAGMA journal_size_limit = {MAX_WAL_BYTES}')
     connection.execute(f'PRAGMA cache_size = -{WRITER_CACHE_KIB}')
     if version == 0:
         with transaction(connection):

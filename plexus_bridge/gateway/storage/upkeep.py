@@ -56,7 +56,7 @@ class Upkeep:
                 if loop.time() >= next_retention:
                     await self.throw_away()
                     next_retention = loop.time() + RETENTION_INTERVAL_S
-            except StoreError as error:
+            except (StoreError, sqlite3.Error) as error:
                 logger.warning('Upkeep of the database stopped: %s; trying again', error)
 
     async def roll_up(self) -> None:

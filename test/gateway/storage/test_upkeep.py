@@ -62,7 +62,7 @@ def run(tmp_path: Path) -> Callable[..., None]:
             subject = Kept(tmp_path / 'gateway.db', Retention(**kept))
             subject.store.start()
             try:
-                await test(subject)
+                await asyncio.wait_for(test(subject), 20)
             finally:
                 await subject.store.close()
 
@@ -89,10 +89,33 @@ class TestRollingUp:
 
     def test_it_goes_on_by_itself(self, run: Callable[..., None], monkeypatch: Any):
         monkeypatch.setattr(upkeep_module, 'ROLL_UP_INTERVAL_S', 0.01)
+        monkeypatch.setattr(upkeep_module, 'RETENTION_INTERVAL_S', 0.01)
 
         async def test(kept: Kept) -> None:
             task = asyncio.create_task(kept.upkeep.run())
             await kept.add(range(NOW_MS - HOUR_MS, NOW_MS - 30 * MINUTE_MS, 1000))
+            while await kept.count('rollup') < 30:
+                await asyncio.sleep(0.01)
+            kept.now_ms += 24 * HOUR_MS
+            while await kept.count('sample'):
+                await asyncio.sleep(0.01)
+            task.cancel()
+
+        run(test, max_age_ms=2 * HOUR_MS)
+
+    def test_it_gets_over_a_failure(
+            self, run: Callable[..., None], monkeypatch: Any, caplog: pytest.LogCaptureFixture):
+        monkeypatch.setattr(upkeep_module, 'ROLL_UP_INTERVAL_S', 0.01)
+
+        async def test(kept: Kept) -> None:
+            await kept.store.execute(lambda connection: connection.execute(
+                "CREATE TEMP TRIGGER bad BEFORE INSERT ON rollup "
+                "BEGIN SELECT raise(ABORT, 'bad'); END"))
+            await kept.add(range(NOW_MS - HOUR_MS, NOW_MS - 30 * MINUTE_MS, 1000))
+            task = asyncio.create_task(kept.upkeep.run())
+            while 'Upkeep' not in caplog.text:
+                await asyncio.sleep(0.01)
+            await kept.store.execute(lambda connection: connection.execute('DROP TRIGGER bad'))
             while await kept.count('rollup') < 30:
                 await asyncio.sleep(0.01)
             task.cancel()
