@@ -10,14 +10,17 @@ or, for who delivers them, by those whose six values arrived at the gateway.
 
 In the same run stand (see subjects.py) the limit, which takes messages as often as the bridge does
 and does nothing with them; the same fifty times a second; and the obvious bridge by rclpy
-callbacks and the official SDK, which hands on as often as ours does. The limit has neither a graph
-to watch nor an executor for services; `idle %` tells what those cost. "x limit" compares with the
-first of them, so it falls as a poll does more.
+callbacks and the official SDK, which hands on as often as ours does. All but that one hear the
+same messages at the same time, so that what else the machine does falls on all of them alike; that
+one needs a core for itself. The limit has neither a graph to watch nor an executor for services;
+"idle %" tells what those cost.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from collections.abc import Sequence
 import json
 import os
 from pathlib import Path
@@ -25,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import NamedTuple
 import urllib.request
 
 ROOT = Path(__file__).parents[1]
@@ -88,9 +92,9 @@ def write_map(path: Path, url: str, topics: int) -> None:
 
 
 class Road:
-    """A gateway and one subject in a folder and ROS domain of their own."""
+    """A gateway and some subjects in a folder and ROS domain of their own."""
 
-    def __init__(self, folder: Path, subject: str, topics: int, port: int):
+    def __init__(self, folder: Path, subjects: Sequence[str], topics: int, port: int):
         self._folder = folder
         self._url = url = f'http://127.0.0.1:{port}'
         self.environment = {
@@ -103,29 +107,38 @@ class Road:
             time.sleep(0.05)
         self.environment['PLEXUS_API_KEY'] = (
             folder / 'plexus' / 'gateway' / 'key').read_text().strip()
-        if subject == 'bridge':
-            write_map(folder / 'map.yaml', url, topics)
-            self.subject = self._start('-m', 'plexus_bridge.nodes.bridge', '--ros-args', '-p',
-                                       f'config_file:={folder / "map.yaml"}')
-        else:
-            self.subject = self._start(str(ROOT / 'bench' / 'subjects.py'), subject, str(topics))
-        time.sleep(3)  # its start is not what is measured
+        self._subjects = {subject: self._start_subject(subject, topics) for subject in subjects}
+        time.sleep(3)  # their start is not what is measured
+
+    def _start_subject(self, subject: str, topics: int) -> subprocess.Popen[bytes]:
+        if subject != 'bridge':
+            return self._start(str(ROOT / 'bench' / 'subjects.py'), subject, str(topics))
+        write_map(self._folder / 'map.yaml', self._url, topics)
+        return self._start('-m', 'plexus_bridge.nodes.bridge', '--ros-args', '-p',
+                           f'config_file:={self._folder / "map.yaml"}')
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         with (self._folder / 'log').open('ab') as log:
             return subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=log,
                                     env=self.environment, cwd=self._folder)
 
-    def measure(self, seconds: float) -> tuple[float, float, float]:
-        """Return CPU in percent of a core, resident MB, and messages per second that arrived."""
-        before = cpu_seconds(self.subject.pid)
-        arrived = self._points()
+    def measure(self, seconds: float) -> tuple[dict[str, float], float]:
+        """Return CPU by subject, in parts of a core, and messages per second that arrived."""
+        before = self._cpu_seconds()
+        points = self._points()
         started = time.monotonic()
         time.sleep(seconds)
-        used = cpu_seconds(self.subject.pid) - before
+        after = self._cpu_seconds()
         elapsed = time.monotonic() - started
-        arrived = (self._points() - arrived) / len(FIELDS) / elapsed
-        return 100 * used / elapsed, resident_mb(self.subject.pid), arrived
+        arrived = (self._points() - points) / len(FIELDS) / elapsed
+        return {name: (after[name] - before[name]) / elapsed for name in after}, arrived
+
+    def _cpu_seconds(self) -> dict[str, float]:
+        return {name: cpu_seconds(process.pid) for name, process in self._subjects.items()}
+
+    def resident_mb(self, subject: str) -> float:
+        """Return the resident memory of a subject in MB."""
+        return resident_mb(self._subjects[subject].pid)
 
     def _points(self) -> int:
         """Return how many points the gateway has received."""
@@ -137,8 +150,8 @@ class Road:
         return received
 
     def close(self) -> None:
-        """End both."""
-        for process in (self.subject, self._gateway):
+        """End them all."""
+        for process in (*self._subjects.values(), self._gateway):
             process.terminate()
             try:
                 process.wait(10)
@@ -156,22 +169,48 @@ def answers(url: str) -> bool:
     return True
 
 
-def run(subject: str, rate: int, topics: int, seconds: float, port: int
-        ) -> tuple[float, float, float, float]:
-    """Return idle %, busy %, MB and messages per second that arrived, at one load."""
+class Measured(NamedTuple):
+    """A subject's CPU in parts of a core, idle and busy, and what came of it."""
+
+    idle: float
+    busy: float
+    memory_mb: float
+    arrived: float
+
+
+def run(subjects: Sequence[str], rate: int, topics: int, seconds: float, port: int
+        ) -> dict[str, Measured]:
+    """Measure subjects at one load, all at the same time."""
     with tempfile.TemporaryDirectory() as name:
-        road = Road(Path(name), subject, topics, port)
+        road = Road(Path(name), subjects, topics, port)
         try:
-            idle, _, _ = road.measure(3)
+            idle, _ = road.measure(3)
             publisher = subprocess.Popen(
                 [sys.executable, __file__, '--publish', str(rate), '--topics', str(topics),
                  '--seconds', str(seconds + 5)], env=road.environment)
             time.sleep(4)
-            busy, memory, arrived = road.measure(seconds)
+            busy, arrived = road.measure(seconds)
+            measured = {
+                subject: Measured(idle[subject], busy[subject], road.resident_mb(subject), arrived)
+                for subject in subjects}
             publisher.wait(seconds + 60)
         finally:
             road.close()
-    return idle, busy, memory, arrived
+    return measured
+
+
+def print_rows(measured: Mapping[str, Measured], rate: int, topics: int) -> None:
+    """Print a row for each subject of a load."""
+    costs = {
+        # What does not arrive costs nothing; a limit keeps nothing, so all count there.
+        name: one.busy / (rate if name in LIMITS else max(one.arrived, 1)) * 1e6
+        for name, one in measured.items()}
+    for name, one in measured.items():
+        arrived = '' if name in LIMITS else f'{one.arrived:.0f}'
+        ratios = ''.join(f'{costs[name] / costs[limit]:11.2f}' if limit in costs else ' ' * 11
+                         for limit in LIMITS)
+        print(f'{rate:6} {topics:6}  {name:8}{100 * one.idle:8.2f}{100 * one.busy:8.2f}'
+              f'{one.memory_mb:6.0f}{arrived:>11}{costs[name]:12.1f}{ratios}', flush=True)
 
 
 def main() -> None:
@@ -188,19 +227,16 @@ def main() -> None:
         publish(args.publish, args.topics[0], args.seconds)
         return
     print(f'{"msg/s":>6} {"topics":>6}  {"":8}{"idle %":>8}{"busy %":>8}{"MB":>6}{"arrived/s":>11}'
-          f'{"us/message":>12}{"x limit":>9}')
+          f'{"us/message":>12}{"x limit":>11}{"x limit50":>11}')
+    together = [subject for subject in args.subjects if subject != 'sdk']
+    alone = [subject for subject in args.subjects if subject == 'sdk']
     for topics in args.topics:
         for rate in args.rates:
-            limit = 0.0
-            for subject in args.subjects:
-                idle, busy, memory, arrived = run(
-                    subject, rate, topics, args.seconds, args.port)
-                # What does not arrive costs nothing; a limit keeps nothing, so all count there.
-                cost = busy / 100 / (rate if subject in LIMITS else max(arrived, 1)) * 1e6
-                limit = cost if subject == 'limit' else limit
-                print(f'{rate:6} {topics:6}  {subject:8}{idle:8.1f}{busy:8.1f}{memory:6.0f}'
-                      f'{arrived:11.0f}{cost:12.1f}{cost / limit if limit else 0:9.2f}',
-                      flush=True)
+            measured: dict[str, Measured] = {}
+            for subjects in (together, alone):
+                if subjects:
+                    measured |= run(subjects, rate, topics, args.seconds, args.port)
+            print_rows(measured, rate, topics)
 
 
 if __name__ == '__main__':
