@@ -101,6 +101,16 @@ class Field:
         self.settles = rule.sampling.mode == 'window'
         self.deliver: Callable[[Values, int, int], None] = self._choose(form)
 
+    def metrics(self) -> list[str]:
+        """Return the names of its metrics, ``*`` for what messages bring; texts are events."""
+        if self._is_text:
+            return []
+        names = self._names.patterns(many=isinstance(self._form, transforms.Numbers))
+        if self._rule.sampling.mode != 'window':
+            return names
+        return [f'{name}.{statistic}' for name in names
+                for statistic in self._rule.sampling.stats]
+
     def plain_numbers(self) -> list[PlainNumber]:
         """Return what this field comes to if all of it is plain, else nothing."""
         rule = self._rule

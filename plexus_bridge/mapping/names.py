@@ -22,6 +22,7 @@ from plexus_bridge.mapping.paths import Path
 from plexus_bridge.mapping.paths import resolve
 from plexus_bridge.mapping.paths import Slice
 from plexus_bridge.mapping.rules import FieldRule
+from plexus_bridge.mapping.template import any_of
 from plexus_bridge.mapping.template import fill
 from plexus_bridge.mapping.template import name_part
 from plexus_bridge.mapping.template import placeholders
@@ -81,6 +82,13 @@ class MetricNames:
             return ()
         first = place + 1 + self._has_key
         return tuple(_text(value) for value in values[first:first + len(self._tag_fields)])
+
+    def patterns(self, *, many: bool) -> list[str]:
+        """Return what the metrics will be called, ``*`` for what messages bring."""
+        if self._parts:
+            return [self.render((part, *self._tag_fields))[0] for part in self._parts]
+        known = any_of(self._metric)
+        return [f'{known}.*' if many and not self._has_key else known]
 
     def of_message(self, values: Values, place: int) -> tuple[str, ...]:
         """Return the name of a message's one value."""

@@ -21,6 +21,11 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
 
 
+def any_of(text: str) -> str:
+    """Return a pattern for all that a text may become: ``*`` for each placeholder."""
+    return _PLACEHOLDER.sub('*', text)
+
+
 def name_part(text: str) -> str:
     """Return a text as a part of a metric's name: blanks and signs become one underscore."""
     return _ODD.sub('_', text).strip('_') or '_'
