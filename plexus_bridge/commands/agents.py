@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import math
 from typing import Any
 
@@ -58,13 +59,16 @@ class StreamMessages:
     kinds = frozenset(('start_stream', 'stop_stream', 'start_session', 'stop_session',
                        'configure', 'ping'))
 
-    def __init__(self, streams: Streams, send: Callable[[Message], None]):
+    def __init__(self, streams: Streams, send: Callable[[Message], None],
+                 sensors: Callable[[], Sequence[Message]] = tuple):
         self._streams = streams
         self._send = send
+        self._sensors = sensors
 
     def hello(self) -> Mapping[str, Any]:
-        """Return nothing: topics are no sensors of ours."""
-        return {}
+        """Return the inventory of sensors: what can be streamed and configured, by name."""
+        sensors = self._sensors()
+        return {'sensors': sensors} if sensors else {}
 
     def receive(self, message: Message) -> Mapping[str, Any]:
         """Do what a message asks; CommandError ``bad_params`` if that makes no sense."""

@@ -170,7 +170,7 @@ class Bridge:
         settings = read_settings(Arguments(
             api_key=api_key, source_id=source_id, gateway_url=gateway_url))
         self._control.connect(
-            self.link, self.intake.adjust, self._topic_names,
+            self.link, self.intake,
             Runs(settings, user_agent, RUNS_TIMEOUT_S, self._now_ms))
         self._own_topics = OwnTopics(node, lanes.sinks, self._map.tags, self.counters)
         self._stamps = StampClock()
@@ -187,9 +187,6 @@ class Bridge:
         """The map in use."""
         return self._map
 
-    def _topic_names(self) -> set[str]:
-        return {topic.topic for topic in self.intake.topics if topic.topic}
-
     @property
     def outbox(self) -> Outbox:
         """What is not delivered yet."""
@@ -198,6 +195,8 @@ class Bridge:
     def run(self, stop: StopRequest) -> None:
         """Bridge until told to stop; then deliver what can be delivered within two seconds."""
         self._control.start()
+        # What is on the graph already can then be told to the gateway from the first moment on.
+        self.intake.poll(time.monotonic())
         self.link.start()
         # What is there now stays: the collector need not look through it again and again, while
         # points come and go by the thousand.

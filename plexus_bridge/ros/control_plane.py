@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Collection
 from collections.abc import Mapping
 import logging
 from pathlib import Path
@@ -30,14 +28,15 @@ from plexus_bridge.commands.streams import Streams
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import CommandError
-from plexus_bridge.mapping.adjustments import Adjustments
 from plexus_bridge.mapping.event_points import make_event
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.ros.chores import Chores
 from plexus_bridge.ros.declaring import Offer
+from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.local_actions import LocalActions
 from plexus_bridge.ros.local_runs import LocalRuns
 from plexus_bridge.ros.local_services import LocalServices
+from plexus_bridge.ros.sensors import sensors
 from plexus_bridge.ros.targets.attempt import Attempt
 from plexus_bridge.ros.targets.service import ParameterPerformer
 from plexus_bridge.ros.teleop import TeleopDriver
@@ -77,16 +76,14 @@ class ControlPlane:
             offer_driving(self.dispatcher, self._driver, robot_map.teleop.settings)
             self.dispatcher.on_lost.append(self._link_lost)
 
-    def connect(self, link: Link, adjust: Callable[[Adjustments], None],
-                topics: Callable[[], Collection[str]], runs: Runs) -> None:
-        """
-        Make everything that has something to say to the link or to the intake.
-
-        `adjust` changes rules, `topics` are those that can be, `runs` are the gateway's.
-        """
+    def connect(self, link: Link, intake: Intake, runs: Runs) -> None:
+        """Make everything that has something to say to the link, the intake or the gateway."""
         self.dispatcher.wake = link.wake
-        streams = Streams(adjust, topics, self._configure_node)
-        self.add_agent(StreamMessages(streams, self.dispatcher.send))
+        streams = Streams(
+            intake.adjust, lambda: {topic.topic for topic in intake.topics if topic.topic},
+            self._configure_node)
+        self.add_agent(StreamMessages(
+            streams, self.dispatcher.send, lambda: sensors(intake)))
         self.add_agent(ProgramMessages(
             self._programs, self.dispatcher.send, self.dispatcher.cancel))
         offer = Offer(self._node, self.dispatcher, self._chores, self._map.commands,

@@ -24,6 +24,7 @@ from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.adjustments import Adjustments
 from plexus_bridge.mapping.plan import PlannedRule
+from plexus_bridge.mapping.plan import Rule
 from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.ros.graph import find_publishers
@@ -98,6 +99,10 @@ class Intake:
     def adjust(self, adjustments: Adjustments) -> None:
         """Have rules changed at the next poll; any thread may call."""
         self._wanted = adjustments
+
+    def rule_now(self, topic: RuleIntake) -> Rule:
+        """Return a topic's rule as people want it at the moment."""
+        return self._plan[topic.index].adjusted(self._adjustments, topic.topic).rule
 
     def poll(self, now: float) -> float:
         """

@@ -159,3 +159,10 @@ def test_cancel_ends_the_run_that_it_names(robot):
     robot.hear(type='cancel', id='typed-c')
     assert target.run.cancel_requested
     assert robot.hear(type='cancel') == []
+
+
+def test_the_inventory_of_sensors_is_told_when_there_is_one(robot):
+    imu = {'name': '/imu', 'metrics': ['imu.angular_velocity.x'], 'sample_rate': 10.0}
+    told = StreamMessages(robot.streams, robot.dispatcher.send, lambda: [imu])
+    assert told.hello() == {'sensors': [imu]}
+    assert StreamMessages(robot.streams, robot.dispatcher.send).hello() == {}
