@@ -18,7 +18,7 @@ DECLARATIONS: list[dict[str, Any]] = [
     {**TARE, 'name': 'drive', 'idempotent': False, 'params': {
         'linear_x': {'type': 'number', 'minimum': -1, 'maximum': 1, 'required': True},
         'lease': {'type': 'string', 'required': False},
-        'operator': {'type': 'string', 'required': False}}},
+        'operator': {'type': 'string', 'maxLength': 64, 'required': False}}},
     {**TARE, 'name': 'release', 'params': {'lease': {'type': 'string', 'required': False}}},
 ]
 HELLO: dict[str, Any] = {'protocol': 1, 'commands': DECLARATIONS}

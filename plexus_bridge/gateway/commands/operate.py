@@ -169,7 +169,8 @@ class OperatorSocket:
         if declared is None or 'operator' not in declared.parameters or (
                 not isinstance(params, dict | None)) or 'operator' in (params or {}):
             return params
-        return {**(params or {}), 'operator': self._operator}
+        longest = declared.parameters['operator'].spec.get('maxLength')
+        return {**(params or {}), 'operator': self._operator[:longest]}
 
     # -- what happens
 

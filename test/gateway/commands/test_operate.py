@@ -98,6 +98,11 @@ class TestCommands:
         last = told(person, 'succeeded')
         assert (last['id'], last['run_id'], last['result']) == (7, run['run_id'], {'speed': 0.5})
 
+    def test_a_long_name_is_cut_to_what_the_device_takes(
+            self, robot: Any, operator: Callable[..., Any]):
+        run = drive(operator(operator='Ada ' * 40), robot, 1)
+        assert run['params']['operator'] == 'Ada ' * 16
+
     def test_other_peoples_runs_are_told_to_those_who_watch(
             self, client: Any, robot: Any, operator: Callable[..., Any]):
         busy, watching = operator(), operator()
