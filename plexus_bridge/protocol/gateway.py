@@ -57,6 +57,7 @@ MAX_UNDECIDED_POINTS = 20_000
 MAX_UNSENT_MESSAGES = 64
 
 _SEQ_IN_TEXT = re.compile(rb'"seq"\s*:\s*([1-9][0-9]{0,15})\b')
+_STORED = 'stored'
 
 
 class _State(enum.Enum):
@@ -74,9 +75,6 @@ class _Verdict:
     answer: str | None = None
     detail: str = ''
     points: int = 0
-
-
-_STORED = 'stored'
 
 
 class GatewaySession:
