@@ -35,6 +35,8 @@ from plexus_bridge.ros.polling import polled_subscription
 from plexus_bridge.ros.polling import PolledGroup
 from plexus_bridge.ros.rule_intake import RuleIntake
 from plexus_bridge.ros.rule_intake import RuleState
+from plexus_bridge.ros.rule_intake import TakeMessage
+from plexus_bridge.ros.rule_intake import Taken
 
 log = logging.getLogger(__name__)
 
@@ -280,6 +282,7 @@ class Intake:
             return False
         self._finish(topic)  # what the old type left: windows that are open
         topic.mapper = mapper
+        topic.period_s = min(mapper.period_s, self._period_s)
         topic.message_class = kind
         topic.type = type_name
         topic.readable = False
@@ -304,30 +307,27 @@ class Intake:
     def _serve(self, topic: RuleIntake, mapper: Mapper, now: float, now_ms: int) -> None:
         unreadable = topic.unreadable
         taken = 0
-        topic.poll_at = now + min(mapper.period_s, self._period_s)
-        if mapper.every or mapper.is_due(now_ms):
-            heard_at = topic.heard_at
-            taken = self._take(topic, mapper, now)
-            if taken * 2 > EXPECTED_AT_MOST:
-                topic.poll_at = min(
-                    topic.poll_at, now + (now - heard_at) / taken * EXPECTED_AT_MOST)
+        topic.poll_at = now + topic.period_s
+        if topic.take_message is not None and (mapper.every or mapper.is_due(now_ms)):
+            first = topic.take_message(topic.message_class, True)
+            if first is not None:
+                taken = self._take(topic, mapper, topic.take_message, first, now)
         if mapper.settles:
             self._guarded(topic, mapper.settle, now_ms)
         if taken and not topic.readable:
             topic.readable = taken > topic.unreadable - unreadable
             topic.tell(*self._flow(topic))
 
-    def _take(self, topic: RuleIntake, mapper: Mapper, now: float) -> int:
-        """Take and map what waits. Every line here is paid for by each message of a robot."""
-        take_message = topic.take_message
-        if take_message is None:
-            return 0
+    def _take(self, topic: RuleIntake, mapper: Mapper, take_message: TakeMessage, first: Taken,
+              now: float) -> int:
+        """Map a message and those behind it: every line is paid for by each of them."""
         map_message = mapper.take
         message_class = topic.message_class
         correction_ms = self.clock_correction_ms
         trusted = self.trust_receive_stamps
-        taken = received_ms = 0
-        while taken < TAKE_AT_MOST and (waiting := take_message(message_class, True)) is not None:
+        taken = 0
+        waiting: Taken | None = first
+        while waiting is not None:
             taken += 1
             received_ms = correction_ms + (
                 (trusted and waiting[1]['received_timestamp'] // 1_000_000) or _now_ms())
@@ -335,11 +335,14 @@ class Intake:
                 map_message(waiting[0], received_ms)
             except Exception as error:
                 self._note_unreadable(topic, error)
-        if taken:
-            topic.heard_at = now
-            topic.last_received_ms = received_ms
-            topic.messages += taken
-            self._taken += taken
+            waiting = take_message(message_class, True) if taken < TAKE_AT_MOST else None
+        if taken * 2 > EXPECTED_AT_MOST:
+            expected_at = now + (now - topic.heard_at) / taken * EXPECTED_AT_MOST
+            topic.poll_at = min(topic.poll_at, expected_at)
+        topic.heard_at = now
+        topic.last_received_ms = received_ms
+        topic.messages += taken
+        self._taken += taken
         return taken
 
     def _finish(self, topic: RuleIntake) -> None:

@@ -22,6 +22,10 @@ from plexus_bridge.ros.graph import Publishers
 
 log = logging.getLogger(__name__)
 
+# A message's bytes and what the middleware says of it, and what takes one if there is one.
+Taken = tuple[bytes, Mapping[str, int]]
+TakeMessage = Callable[[Any, bool], 'Taken | None']
+
 
 class RuleState(enum.Enum):
     """Why there is data, or none; names as in plexus_msgs/msg/RuleStatus."""
@@ -58,7 +62,7 @@ class RuleIntake:
     mapper: Mapper | None = None
     message_class: Any = None
     # The one piece of rclpy's inside that polling needs: `handle.take_message`.
-    take_message: Callable[[Any, bool], tuple[bytes, Any] | None] | None = None
+    take_message: TakeMessage | None = None
     messages: int = 0
     unreadable: int = 0
     # Why the first message that could not be read was so, and whether any could be.
@@ -73,6 +77,8 @@ class RuleIntake:
     discovered_at: float = -math.inf
     heard_at: float = -math.inf
     poll_at: float = 0.0
+    # How often to look for messages.
+    period_s: float = 0.0
 
     def tell(self, state: RuleState, reason: str) -> None:
         """Take note of how it goes; whatever is new is logged once."""
