@@ -22,7 +22,7 @@ EXTRAS = {
     'bags': ['rosbags>=0.11'],
     'gateway': ['fastapi>=0.110', 'uvicorn>=0.46', 'websockets>=12'],
     'hardware': ['cantools>=39', 'paho-mqtt>=1.6', 'python-can>=4.0', 'smbus2>=0.4'],
-    'images': ['opencv-python-headless>=4.5,<5', 'rosbags-image>=0.10'],
+    'images': ['opencv-python-headless>=4.5,<5', 'simplejpeg>=1.6'],
     'parquet': ['pyarrow>=10'],
     'test': ['hypothesis>=6.36', 'httpx>=0.24', 'plexus-python>=0.16', 'pytest>=7'],
     'fuzz': ['schemathesis>=4'],

@@ -24,7 +24,7 @@ The exceptions of plexus_bridge.
      +-- JournalError        the disk store cannot be used
      |    +-- JournalInUseError    another process has it
      +-- PointError          a value cannot become a point
-     +-- PictureError        a picture cannot be sent: also a ValueError
+     +-- PictureError        an image is no picture that can be sent: also a ValueError
      +-- CameraError         a camera cannot be read
      +-- RateLimitedError    the gateway has thrown points away; told once for each burst
      +-- RefusedError        a gateway refuses our request; `status` and `code` say why

@@ -133,7 +133,7 @@ if ! is messages "$messages_key"; then
 fi
 if ! is packages "$packages_key"; then
     say "installing plexus_bridge"
-    extras=bags,gateway,parquet,test,dev
+    extras=bags,gateway,images,parquet,test,dev
     # Schemathesis wants a newer pytest than the one that a ROS 2 of the system was made with.
     if [ "$ros" = wheels ]; then extras=$extras,fuzz; fi
     install --no-build-isolation -c "$pins" -e ".[$extras]"

@@ -40,6 +40,9 @@ MAX_RECEIVED_BYTES = 1024 * 1024
 MAX_READ_BYTES = 262_144
 MAX_READ_FRAMES = 256
 _SEND_CHUNK = 65536
+_PING_BYTES = 8
+# Answers to our own pings that wait; a peer that invents more must not fill our memory.
+_MAX_PONGS = 256
 KERNEL_UNSENT_BYTES = 32768
 _SWITCHING_PROTOCOLS = 101
 # websocket-client heeds the list of hosts without a proxy only where a proxy is named.
@@ -105,6 +108,7 @@ class DeviceSocket:
         self._fragments = bytearray()
         self._fragments_opcode = ABNF.OPCODE_TEXT
         self._unread = False
+        self._pongs: list[int] = []
 
     def fileno(self) -> int:
         """Return the file descriptor, for `select`."""
@@ -134,6 +138,15 @@ class DeviceSocket:
 
     def _queue(self, payload: bytes, opcode: int) -> None:
         self._outgoing += client_frame(opcode, payload)
+
+    def ping(self, number: int) -> None:
+        """Queue a ping with this number, to learn when what stands before it has arrived."""
+        self._queue(number.to_bytes(_PING_BYTES, 'big'), ABNF.OPCODE_PING)
+
+    def take_pongs(self) -> list[int]:
+        """Return the numbers of the pings that were answered since the last call."""
+        pongs, self._pongs = self._pongs, []
+        return pongs
 
     def write(self) -> None:
         """Write what the network takes without waiting."""
@@ -182,6 +195,8 @@ class DeviceSocket:
             code = int.from_bytes(data[:2], 'big') if len(data) >= 2 else CloseCode.NO_STATUS
             return Close(code, data[2:].decode(errors='replace'))
         if opcode == ABNF.OPCODE_PONG:
+            if len(data) == _PING_BYTES and len(self._pongs) < _MAX_PONGS:
+                self._pongs.append(int.from_bytes(data, 'big'))
             return None
         if opcode != ABNF.OPCODE_CONT:
             self._fragments_opcode = opcode

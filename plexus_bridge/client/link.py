@@ -190,6 +190,9 @@ class Link:
         if self._socket and readable:
             for message in self._socket.read():
                 self._handle(self._session.receive(message, time.monotonic()))
+        if self._socket and self._video is not None:
+            for number in self._socket.take_pongs():
+                self._video.answered(number, time.monotonic())
 
     def _patience(self, now: float) -> float:
         """Return how long there is nothing to do unless something comes."""
@@ -259,14 +262,20 @@ class Link:
         if self._control is not None and self._session.live:
             for message in self._control.messages_to_send(now):
                 self._session.send(message)
-        if self._video is not None and not self._session.live and (
-                pictures := self._video.clear()):
-            self._counters.drop('video_offline', pictures)
+        if self._video is not None:
+            self._open_or_clear(self._video)
         if self._socket is not None:
             self._sending.send(self._socket, now)
         # While a socket is being opened, wait for it: HTTP is for when it fails.
         if not self._session.acks and (self._session.live or not self._session.connected):
             self._http.send(now)
+
+    def _open_or_clear(self, video: VideoFrames) -> None:
+        if self._session.live:
+            if not video.live:
+                video.opened()
+        elif pictures := video.clear():
+            self._counters.drop('video_offline', pictures)
 
     def _drop_socket(self, flush_s: float = 0.0) -> None:
         if self._socket is not None:

@@ -44,6 +44,9 @@ class Way(Protocol):
     def send(self, message: Message) -> None:
         """Queue one message and write what the network takes now."""
 
+    def ping(self, number: int) -> None:
+        """Queue a ping with this number."""
+
 
 class Sending:
     """
@@ -173,10 +176,13 @@ class Sending:
         if (self._video is None or not self._session.live or way.unsent_bytes
                 or not self._budget.allows(Level.SPARE, now)):
             return False
-        frame = self._video.take()
+        frame = self._video.take(now)
         if frame is None:
             return False
         size = len(frame.message.payload)
+        # Between two pings, whose answers tell how long it took on its way.
+        ping = self._video.begun(frame, now)
+        way.ping(ping)
         self._session.send_video(frame.message)
         self._lead = max(self._lead - size, -_LARGEST_LEAD_BYTES)
         self._budget.spend(Level.SPARE, size)
@@ -185,6 +191,7 @@ class Sending:
         self._counters.add('video_frames_sent')
         self._leaving = frame
         self._write(way)
+        way.ping(ping + 1)
         self._tell_sent(way, now)
         return True
 

@@ -21,12 +21,14 @@ from plexus_bridge.config.map_events import read_events
 from plexus_bridge.config.map_metrics import read_metric_rule
 from plexus_bridge.config.map_teleop import read_teleop
 from plexus_bridge.config.map_teleop import TeleopRule
+from plexus_bridge.config.map_video import read_video
 from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import PointError
 from plexus_bridge.mapping.events.rules import EventRule
 from plexus_bridge.mapping.events.rules import GraphRule
 from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.points import check_source_id
+from plexus_bridge.video.rules import CameraRule
 
 SCHEMA = 'map.schema.json'
 
@@ -66,6 +68,7 @@ class RobotMap:
     commands: tuple[CommandRule, ...] = ()
     execute: Execute = Execute()
     configurable_nodes: tuple[str, ...] = ()
+    video: tuple[CameraRule, ...] = ()
     teleop: TeleopRule | None = None
     delivery: Delivery = Delivery()
 
@@ -109,6 +112,7 @@ def _robot_map(document: Document) -> RobotMap:
         commands=read_commands(document, body.get('commands', [])),
         execute=_execute(body.get('execute', {})),
         configurable_nodes=tuple(body.get('configurable_nodes', ())),
+        video=read_video(document, body.get('video', [])),
         teleop=read_teleop(document, body['teleop']) if 'teleop' in body else None,
         delivery=_delivery(body.get('delivery', {})))
 

@@ -8,8 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import threading
 
+from plexus_bridge.delivery.gauge import LinkGauge
+from plexus_bridge.delivery.gauge import SMALLEST_FRAME_BYTES
 from plexus_bridge.protocol.messages import Binary
 from plexus_bridge.protocol.messages import Text
+
+# A frame is no more than what video may use in so long, or the pictures would be few.
+SHARE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -27,17 +32,20 @@ class VideoFrame:
 
 class VideoFrames:
     """
-    The newest frame of each camera; `put` is for any thread, `take` and `sent` the link's.
+    The newest frame of each camera; `put` is for any thread, the rest the link's.
 
     `wake` is called when there is something to take; `on_sent` with every frame that was handed
-    to the network whole, so that the encoders learn what the link carries. `bytes_per_s` is what
-    the link has for video now, measured while it is pressed and within `delivery.max_bytes_per_s`;
-    None while nobody knows a bound. Encoders that stay below it keep nothing else waiting.
+    to the network whole. `live` tells whether somebody is there to be sent frames. `bytes_per_s`
+    is what the link has for video now, measured while it is pressed and within
+    `delivery.max_bytes_per_s`; None while nobody knows a bound. Encoders whose frames have no
+    more than `frame_bytes` keep nothing else waiting.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, VideoFrame] = {}
+        self._gauge = LinkGauge()
+        self.live = False
         self.bytes_per_s: float | None = None
         self.wake: Callable[[], None] = _nobody
         self.on_sent: Callable[[VideoFrame, float], None] = _nothing
@@ -56,8 +64,27 @@ class VideoFrames:
         self.wake()
         return replaced
 
-    def take(self) -> VideoFrame | None:
-        """Return the next frame to send, None if there is none."""
+    def waits(self, camera_id: str) -> bool:
+        """Tell whether a frame of a camera has not been taken yet."""
+        return camera_id in self._waiting
+
+    @property
+    def frame_bytes(self) -> int:
+        """How many bytes a frame may have, so that nothing urgent waits long behind it."""
+        allowed = self._gauge.frame_bytes
+        if self.bytes_per_s is None:
+            return allowed
+        return max(SMALLEST_FRAME_BYTES, min(allowed, int(self.bytes_per_s * SHARE_S)))
+
+    def opened(self) -> None:
+        """Say that frames can be sent from now on."""
+        self._gauge.reset()
+        self.live = True
+
+    def take(self, now: float) -> VideoFrame | None:
+        """Return the next frame to send, None if there is none or others fill the link."""
+        if not self._waiting or not self._gauge.may_send(now):
+            return None
         with self._lock:
             for camera_id in self._waiting:
                 return self._waiting.pop(camera_id)
@@ -65,10 +92,21 @@ class VideoFrames:
 
     def clear(self) -> int:
         """Forget what waits, because nobody can be sent it; returns how many frames."""
+        self.live = False
         with self._lock:
             count = len(self._waiting)
             self._waiting.clear()
         return count
+
+    def begun(self, frame: VideoFrame, now: float) -> int:
+        """Say that a frame is handed on; return the number of the ping to send before it."""
+        ping = self._gauge.next_ping
+        self._gauge.sent(len(frame.message.payload), now)
+        return ping
+
+    def answered(self, ping: int, now: float) -> None:
+        """Say that a ping was answered; the one behind a frame has the next number."""
+        self._gauge.answered(ping, now)
 
     def sent(self, frame: VideoFrame, now: float) -> None:
         """Say that a frame has left (monotonic seconds)."""

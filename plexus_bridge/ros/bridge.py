@@ -56,8 +56,10 @@ from plexus_bridge.ros.layouts import part_layout
 from plexus_bridge.ros.logs import log_to_ros
 from plexus_bridge.ros.logs import stop_logging_to_ros
 from plexus_bridge.ros.own_topics import OwnTopics
+from plexus_bridge.ros.rule_intake import RuleIntake
 from plexus_bridge.ros.start import parameters_told
 from plexus_bridge.ros.status import StatusPublisher
+from plexus_bridge.ros.video_plane import VideoPlane
 from plexus_bridge.stopping import StopRequest
 
 log = logging.getLogger(__name__)
@@ -157,10 +159,13 @@ class Bridge:
         self._control = ControlPlane(
             node, self._map, _folder(folder, 'commands') / f'{_file_name(source_id)}.db',
             self.counters, lanes.sinks['urgent'])
+        self._video = VideoPlane(
+            node, self._map.video, source_id, self.counters, lanes.sinks['state'])
+        self._control.add_agent(self._video.messages)
         self.link = Link(
             gateway_url, Hello(api_key, source_id, PLATFORM, __version__), self._outbox,
             self.counters, user_agent=user_agent,
-            control=self._control.dispatcher,
+            control=self._control.dispatcher, video=self._video.frames,
             max_bytes_per_s=self._map.delivery.max_bytes_per_s)
         self.intake = Intake(
             node, plan(self._map.metrics, self._map.events, lanes.sinks, self.counters),
@@ -188,6 +193,11 @@ class Bridge:
         return self._map
 
     @property
+    def topics(self) -> list[RuleIntake]:
+        """Every rule's topics."""
+        return [*self.intake.topics, *self._video.topics]
+
+    @property
     def outbox(self) -> Outbox:
         """What is not delivered yet."""
         return self._outbox
@@ -198,6 +208,7 @@ class Bridge:
         # What is on the graph already can then be told to the gateway from the first moment on.
         self.intake.poll(time.monotonic())
         self.link.start()
+        self._video.start()
         # What is there now stays: the collector need not look through it again and again, while
         # points come and go by the thousand.
         gc.collect()
@@ -208,10 +219,12 @@ class Bridge:
             now = time.monotonic()
             self._follow_clock(now)
             next_poll = self.intake.poll(now)
+            self._video.poll(now, self.intake.clock_correction_ms)
             if now >= next_flush - FLUSH_EARLY_S:
                 next_flush = now + flush_s
                 self._flush()
         self._control.close()
+        self._video.close()
         self.intake.poll(time.monotonic())
         self.intake.close()
         self._flush()

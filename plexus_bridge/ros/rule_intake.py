@@ -19,6 +19,7 @@ from plexus_bridge.config.document import place_text
 from plexus_bridge.mapping.plan import Rule
 from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.ros.graph import Publishers
+from plexus_bridge.video.rules import CameraRule
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +38,20 @@ class RuleState(enum.Enum):
     PATH_MISSING = 'path missing'
     NOTHING_PUBLISHED = 'nothing published yet'
     MALFORMED = 'messages cannot be read'
+    PAUSED = 'switched off on request'
     OK = 'data flows'
 
 
 _LEVELS = {
     RuleState.OK: logging.INFO, RuleState.NO_PUBLISHER: logging.DEBUG,
-    RuleState.NOTHING_PUBLISHED: logging.DEBUG}
+    RuleState.NOTHING_PUBLISHED: logging.DEBUG, RuleState.PAUSED: logging.INFO}
 
 
 @dataclass(eq=False)
 class RuleIntake:
     """One rule on one topic: the subscription, the mapping, and how it goes."""
 
-    rule: Rule
+    rule: Rule | CameraRule
     # Where it stands among all rules of the plan.
     index: int
     topic: str

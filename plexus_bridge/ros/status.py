@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 import logging
 import math
@@ -28,7 +29,6 @@ from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.ros.delivery_status import DeliveryDiagnostic
 from plexus_bridge.ros.delivery_status import lane_statuses
-from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.rule_intake import RuleIntake
 from plexus_bridge.ros.rule_intake import RuleState
 from plexus_msgs.msg import BridgeStatus
@@ -45,10 +45,13 @@ class Observed(Protocol):
 
     counters: Counters
     link: Link
-    intake: Intake
 
     # Why this gateway may refuse our key, if there is a likely reason.
     refusal_hint: str
+
+    @property
+    def topics(self) -> Sequence[RuleIntake]:
+        """Every rule's topics."""
 
     @property
     def robot_map(self) -> RobotMap:
@@ -81,7 +84,7 @@ class StatusPublisher:
         self._delivery = DeliveryDiagnostic(bridge.outbox, bridge.counters)
         self._link_state = -1
         self._link_since = Time()
-        self._seen: dict[tuple[int, str], _Seen] = {}
+        self._seen: dict[tuple[str, str], _Seen] = {}
         self._status = node.create_publisher(BridgeStatus, '~/status', 1)
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Simulated time may stand still or not come at all; how we are is told all the same.
@@ -126,8 +129,8 @@ class StatusPublisher:
         return f'{link.detail}; {hint}' if hint else link.detail
 
     def _rules(self) -> list[RuleStatus]:
-        topics = self._bridge.intake.topics
-        present = {(topic.index, topic.topic) for topic in topics}
+        topics = self._bridge.topics
+        present = {(topic.name, topic.topic) for topic in topics}
         self._seen = {key: seen for key, seen in self._seen.items() if key in present}
         return [self._rule(topic) for topic in topics]
 
@@ -148,7 +151,7 @@ class StatusPublisher:
 
     def _rate(self, topic: RuleIntake) -> float:
         now = _Seen(time.monotonic(), topic.messages)
-        key = (topic.index, topic.topic)
+        key = (topic.name, topic.topic)
         before = self._seen.get(key, now)
         self._seen[key] = now
         return (now.messages - before.messages) / (now.at - before.at) if now.at > before.at \
@@ -156,7 +159,7 @@ class StatusPublisher:
 
     def _diagnostic(self, status: BridgeStatus) -> DiagnosticArray:
         counters = self._bridge.counters
-        bad = [topic for topic in self._bridge.intake.topics if topic.state not in _HEALTHY]
+        bad = [topic for topic in self._bridge.topics if topic.state not in _HEALTHY]
         level, message = DiagnosticStatus.OK, 'connected'
         if status.link != BridgeStatus.LINK_ONLINE:
             level = DiagnosticStatus.WARN
@@ -182,7 +185,7 @@ class StatusPublisher:
 
 
 _HEALTHY = frozenset((RuleState.OK, RuleState.NO_PUBLISHER, RuleState.STARTING,
-                      RuleState.NOTHING_PUBLISHED))
+                      RuleState.NOTHING_PUBLISHED, RuleState.PAUSED))
 
 
 def _key_values(values: Mapping[str, object]) -> list[KeyValue]:

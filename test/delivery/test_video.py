@@ -17,8 +17,8 @@ def test_the_newest_frame_of_a_camera_replaces_the_older_one():
     frames = VideoFrames()
     assert frames.put(frame('front', 1)) is None
     assert frames.put(frame('front', 2)) == frame('front', 1)
-    assert frames.take() == frame('front', 2)
-    assert frames.take() is None
+    assert frames.take(0.0) == frame('front', 2)
+    assert frames.take(0.0) is None
 
 
 def test_a_quick_camera_neither_starves_another_nor_itself():
@@ -27,7 +27,7 @@ def test_a_quick_camera_neither_starves_another_nor_itself():
     for number in range(6):
         for camera_id in ('front', 'rear', 'front'):
             frames.put(frame(camera_id, number))
-        taken.append(frames.take().camera_id)
+        taken.append(frames.take(0.0).camera_id)
     assert taken == ['front', 'rear'] * 3
 
 
@@ -48,4 +48,4 @@ def test_what_cannot_be_sent_is_counted_and_forgotten():
     frames.put(frame('front', 1))
     frames.put(frame('rear', 1))
     assert frames.clear() == 2
-    assert frames.take() is None
+    assert frames.take(0.0) is None

@@ -34,6 +34,7 @@ LIBRARIES = {
     'pydantic': ('python3-fastapi', 'fastapi'),
     'requests': ('python3-requests', 'requests'),
     'rosbags': (None, 'rosbags'),
+    'simplejpeg': (None, 'simplejpeg'),
     'smbus2': ('python3-smbus2', 'smbus2'),
     'starlette': ('python3-fastapi', 'fastapi'),
     'uvicorn': ('python3-uvicorn', 'uvicorn'),

@@ -1,0 +1,130 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the link carries, measured with the pictures themselves.
+
+Around each picture goes a pair of pings. The second answer comes later than the first by the time
+that the picture took on the narrowest part of the way, wherever that is: neither the length of
+the way nor what the kernel has swallowed enters into it. From this follows how large a picture
+may be, so that what is urgent never stands long behind one, and how many may be on their way.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+import math
+
+# The longest that a picture may occupy the link, so long has an event to wait for it.
+HOLD_S = 0.05
+# Before anything is measured: what a link of 1 Mbit/s carries within HOLD_S.
+FIRST_FRAME_BYTES = 6_000
+SMALLEST_FRAME_BYTES = 2_000
+MAX_UNANSWERED = 8
+# A peer that has answered no ping of a connection for so long does not answer at all.
+SILENT_S = 5.0
+# Faster than this cannot be told apart from the clock's and the threads' own steps.
+SHORTEST_S = 0.0005
+# How much a new measure says against all before: much where the link got slower.
+_SLOWER, _FASTER = 0.5, 0.25
+# The shortest way is forgotten after so long: networks change.
+_WAY_S = 30.0
+
+
+@dataclass
+class _Sent:
+    """One picture on its way: the number of its second ping, and when the first was answered."""
+
+    size: int
+    at: float
+    ping: int
+    first_answer: float | None = None
+
+
+class LinkGauge:
+    """
+    Owned by the link's thread; all times are monotonic seconds.
+
+    The pings around picture n (from 0 on, on each connection) have the numbers 2n and 2n + 1.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: another connection, perhaps another network."""
+        self._sent: deque[_Sent] = deque()
+        self._unanswered = 0
+        self._rate: float | None = None
+        self._way_s = math.inf
+        self._way_until = 0.0
+        self._pictures = 0
+        self._answers = 0
+        self._first_at: float | None = None
+
+    @property
+    def bytes_per_s(self) -> float | None:
+        """What the link carries, as far as it is known."""
+        return self._rate
+
+    @property
+    def frame_bytes(self) -> int:
+        """How large a picture may be."""
+        if self._rate is None:
+            return FIRST_FRAME_BYTES
+        return max(SMALLEST_FRAME_BYTES, int(self._rate * HOLD_S))
+
+    def may_send(self, now: float) -> bool:
+        """Tell whether another picture may go now without queueing behind others."""
+        if not self._sent or self._is_deaf(now):
+            return True
+        return (self._rate is not None and len(self._sent) < MAX_UNANSWERED
+                and self._unanswered <= self._rate * min(self._way_s, 1.0))
+
+    @property
+    def next_ping(self) -> int:
+        """The number of the ping before the next picture; the one behind it has the next."""
+        return self._pictures * 2
+
+    def sent(self, size: int, now: float) -> None:
+        """Take note of a picture that was handed to the network between two pings."""
+        self._sent.append(_Sent(size, now, self.next_ping + 1))
+        self._pictures += 1
+        self._unanswered += size
+        if self._first_at is None:
+            self._first_at = now
+        if self._is_deaf(now):
+            self._sent.clear()
+            self._unanswered = 0
+
+    def answered(self, ping: int, now: float) -> None:
+        """
+        Take the answer to a ping.
+
+        A peer may leave out all answers but the last (RFC 6455, section 5.5.3), so one stands for
+        those before it, too; but only a pair of answers measures anything.
+        """
+        self._answers += 1
+        while self._sent and self._sent[0].ping <= ping:
+            arrived = self._sent.popleft()
+            self._unanswered -= arrived.size
+            if arrived.ping == ping and arrived.first_answer is not None:
+                self._measure_rate(arrived.size / max(now - arrived.first_answer, SHORTEST_S))
+        if self._sent and self._sent[0].ping == ping + 1:
+            self._sent[0].first_answer = now
+            self._measure_way(now - self._sent[0].at, now)
+
+    def _measure_way(self, seconds: float, now: float) -> None:
+        if seconds <= self._way_s or now >= self._way_until:
+            self._way_s = seconds
+            self._way_until = now + _WAY_S
+
+    def _measure_rate(self, rate: float) -> None:
+        if self._rate is None:
+            self._rate = rate
+        else:
+            self._rate += (rate - self._rate) * (_SLOWER if rate < self._rate else _FASTER)
+
+    def _is_deaf(self, now: float) -> bool:
+        return (not self._answers and self._first_at is not None
+                and now - self._first_at > SILENT_S)

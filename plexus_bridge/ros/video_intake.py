@@ -1,0 +1,208 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Takes images from the graph, as bytes, when a camera wants one, and has them encoded.
+
+A thread of its own waits for the topics of those cameras that want a picture now. The middleware
+keeps the newest image of each, so what nobody wants is never taken. Entities are made and
+destroyed on the thread that polls the graph, as all others are.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+import logging
+import os
+import threading
+import time
+from typing import Any
+
+from rclpy.node import Node
+
+from plexus_bridge.errors import MappingError
+from plexus_bridge.ros.graph import find_publishers
+from plexus_bridge.ros.graph import Publishers
+from plexus_bridge.ros.layouts import message_class
+from plexus_bridge.ros.layouts import message_layout
+from plexus_bridge.ros.memory import keep_large_blocks
+from plexus_bridge.ros.polling import polled_subscription
+from plexus_bridge.ros.polling import PolledGroup
+from plexus_bridge.ros.rule_intake import RuleIntake
+from plexus_bridge.ros.rule_intake import RuleState
+from plexus_bridge.ros.waiting import Waiter
+from plexus_bridge.video.camera import Camera
+from plexus_bridge.video.cameras import Cameras
+from plexus_bridge.video.pacing import Demand
+from plexus_bridge.video.rules import COMPRESSED_IMAGE
+from plexus_bridge.video.rules import IMAGE
+
+log = logging.getLogger(__name__)
+
+DISCOVERY_PERIOD_S = 0.5
+# Nothing that happens is noticed later than this, should a wake-up be missed.
+LONGEST_WAIT_S = 0.5
+# Encoding is all CPU; the rest of the robot wants some of it, too.
+MOST_ENCODERS = 4
+
+
+class VideoIntake:
+    """All cameras' topics; `topics` tells how each goes."""
+
+    def __init__(self, node: Node, cameras: Cameras):
+        self._node = node
+        self._cameras = cameras
+        self._group = PolledGroup()
+        self._next_discovery = 0.0
+        # From our clock to the gateway's, for stamps of receipt.
+        self.clock_correction_ms = 0
+        self.topics = [
+            RuleIntake(camera.rule, index, node.resolve_topic_name(camera.rule.topic))
+            for index, camera in enumerate(cameras.all)]
+        self._waiter = Waiter(node)
+        cameras.changed = self._waiter.wake
+        self._encoders = ThreadPoolExecutor(
+            max(1, min(MOST_ENCODERS, len(cameras.all), (os.cpu_count() or 2) // 2)),
+            thread_name_prefix='plexus-video')
+        self._stopping = threading.Event()
+        self._failed = False
+        self._thread = threading.Thread(target=self._run, name='plexus-images', daemon=True)
+
+    def start(self) -> None:
+        """Begin to take images."""
+        if self.topics:
+            keep_large_blocks()
+            self._thread.start()
+
+    def close(self) -> None:
+        """End the threads and destroy the subscriptions."""
+        self._stopping.set()
+        self._waiter.wake()
+        if self._thread.ident:
+            self._thread.join()
+        self._encoders.shutdown()
+        for topic in self.topics:
+            self._unsubscribe(topic)
+        self._waiter.close()
+
+    # -- the graph, on the thread that polls it
+
+    def poll(self, now: float) -> None:
+        """Look at the graph if it is time to; `now` is monotonic seconds."""
+        if now < self._next_discovery:
+            return
+        self._next_discovery = now + DISCOVERY_PERIOD_S
+        for topic, camera in zip(self.topics, self._cameras.all, strict=True):
+            if camera.pace.demand is Demand.UNWATCHED and camera.rule.preview_s is None:
+                self._pause(topic)
+            else:
+                self._discover(topic, camera)
+            if camera.trouble and topic.subscription is not None:
+                topic.tell(RuleState.MALFORMED, f'the last picture is of no use: {camera.trouble}')
+            elif topic.messages and topic.subscription is not None:
+                topic.tell(RuleState.OK, f'pictures flow ({topic.type})')
+
+    def _pause(self, topic: RuleIntake) -> None:
+        # Even what is not taken costs the middleware its copy of each image.
+        self._unsubscribe(topic)
+        topic.publishers = None
+        topic.tell(RuleState.PAUSED, 'nobody watches, and no preview is asked for')
+
+    def _discover(self, topic: RuleIntake, camera: Camera) -> None:
+        publishers = find_publishers(self._node, topic.topic)
+        if publishers == topic.publishers:
+            return
+        topic.publishers = publishers
+        if not publishers.count:
+            topic.tell(RuleState.NO_PUBLISHER,
+                       'nobody publishes on this topic; it is waited for')
+            return
+        wanted = camera.rule.type or publishers.types[0]
+        if len(publishers.types) > 1 and camera.rule.type is None:
+            topic.tell(RuleState.WRONG_TYPE,
+                       f'saw publishers of {" and of ".join(publishers.types)}, expected one type')
+        elif wanted not in publishers.types or wanted not in (IMAGE, COMPRESSED_IMAGE):
+            topic.tell(RuleState.WRONG_TYPE,
+                       f'saw a publisher of {", ".join(publishers.types)}, expected '
+                       f'{camera.rule.type or f"{IMAGE} or {COMPRESSED_IMAGE}"}')
+        else:
+            self._subscribe(topic, camera, wanted, publishers)
+
+    def _subscribe(self, topic: RuleIntake, camera: Camera, kind: str, publishers: Publishers
+                   ) -> None:
+        qos = publishers.qos(1)
+        if topic.subscription is not None and topic.type == kind \
+                and topic.subscription.qos_profile == qos:
+            return
+        self._unsubscribe(topic)
+        try:
+            camera.expect(message_layout(kind))
+            topic.message_class = message_class(kind)
+            topic.subscription = polled_subscription(
+                self._node, topic.message_class, topic.topic, qos, self._group)
+        except MappingError as error:
+            topic.tell(RuleState.UNKNOWN_TYPE, str(error))
+            return
+        except Exception as error:  # rclpy names no common class for what middlewares refuse
+            topic.tell(RuleState.WRONG_TYPE, f'cannot subscribe to {kind}: {error}')
+            return
+        topic.type = kind
+        topic.tell(RuleState.NOTHING_PUBLISHED, f'subscribed ({kind}), nothing published yet')
+        self._waiter.wake()
+
+    def _unsubscribe(self, topic: RuleIntake) -> None:
+        subscription, topic.subscription = topic.subscription, None
+        if subscription is not None:
+            self._node.destroy_subscription(subscription)
+
+    # -- images, on a thread of their own
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._step()
+            except Exception as error:  # one bad moment must not end all video
+                if not self._failed:
+                    self._failed = True
+                    log.error('images cannot be waited for; it is tried again', exc_info=error)
+                self._stopping.wait(LONGEST_WAIT_S)
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        wanted: dict[Any, tuple[RuleIntake, Camera]] = {}
+        next_s = LONGEST_WAIT_S
+        for topic, camera in zip(self.topics, self._cameras.all, strict=True):
+            subscription = topic.subscription
+            if subscription is None:
+                continue
+            wait_s = camera.wanted_at(now) - now
+            if wait_s > 0:
+                next_s = min(next_s, wait_s)
+            else:
+                wanted[subscription] = topic, camera
+        for subscription in self._waiter.wait(list(wanted), next_s):
+            self._take(subscription, *wanted[subscription])
+
+    def _take(self, subscription: Any, topic: RuleIntake, camera: Camera) -> None:
+        try:
+            taken = subscription.handle.take_message(topic.message_class, True)
+        except Exception as error:  # destroyed meanwhile, or no memory for it
+            log.debug('an image of %s could not be taken: %s', topic.topic, error)
+            return
+        if taken is None:
+            return
+        now, now_ns = time.monotonic(), time.time_ns()
+        received_ns = taken[1]['received_timestamp'] or now_ns
+        topic.messages += 1
+        topic.last_received_ms = received_ns // 1_000_000
+        camera.pace.took(now)
+        camera.busy = True
+        self._encoders.submit(
+            self._encode, camera, taken[0], topic.last_received_ms + self.clock_correction_ms,
+            now - max(0, now_ns - received_ns) / 1e9)
+
+    def _encode(self, camera: Camera, data: bytes, received_ms: int, captured_at: float) -> None:
+        try:
+            camera.encode(data, received_ms, captured_at)
+        finally:
+            camera.busy = False
+            self._waiter.wake()

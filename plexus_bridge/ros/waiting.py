@@ -1,0 +1,79 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Waiting for messages of some subscriptions that no executor serves.
+
+For images, which are few and large: the thread wakes when one arrives and not before, and an
+executor's rebuilding of its wait set is not paid for. rclpy keeps its wait set to itself, though
+it has been the same in every release since Humble (`rclpy.wait_for_message` shows its use); where
+it should be gone, polling stands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import contextlib
+import threading
+from typing import Any
+
+from rclpy.exceptions import InvalidHandle
+from rclpy.guard_condition import GuardCondition
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+
+try:
+    from rclpy.impl.implementation_singleton import rclpy_implementation
+    _WaitSet: Any = rclpy_implementation.WaitSet
+except (ImportError, AttributeError):
+    _WaitSet = None
+
+# How often is looked where waiting is not to be had.
+POLL_S = 0.005
+
+
+class Waiter:
+    """`wait` and `close` belong to one thread; `wake` is for any."""
+
+    def __init__(self, node: Node):
+        self._context = node.context
+        self._guard = GuardCondition(None, None, node.context)
+        self._woken = threading.Event()
+
+    def wake(self) -> None:
+        """Have `wait` return at once."""
+        self._woken.set()
+        with contextlib.suppress(InvalidHandle):
+            self._guard.trigger()
+
+    def wait(self, subscriptions: Sequence[Subscription[Any]], timeout_s: float
+             ) -> list[Subscription[Any]]:
+        """Return those on which something may have arrived, none if time is up or at `wake`."""
+        if _WaitSet is None or self._context.handle is None:
+            self._woken.wait(min(timeout_s, POLL_S) if subscriptions else timeout_s)
+            self._woken.clear()
+            return list(subscriptions)
+        waited: dict[int, Subscription[Any]] = {}
+        with contextlib.ExitStack() as held:
+            # Held, so that whoever destroys one of them meanwhile does so afterwards.
+            try:
+                held.enter_context(self._context.handle)
+                held.enter_context(self._guard.handle)
+                wait_set = _WaitSet(len(subscriptions), 1, 0, 0, 0, 0, self._context.handle)
+                held.enter_context(wait_set)
+                wait_set.clear_entities()
+                wait_set.add_guard_condition(self._guard.handle)
+            except InvalidHandle:  # the context is being shut down
+                self._woken.wait(min(timeout_s, POLL_S))
+                return []
+            for subscription in subscriptions:
+                with contextlib.suppress(InvalidHandle):
+                    held.enter_context(subscription.handle)
+                    wait_set.add_subscription(subscription.handle)
+                    waited[subscription.handle.pointer] = subscription
+            wait_set.wait(max(0, int(timeout_s * 1e9)))
+            ready = wait_set.get_ready_entities('subscription')
+        return [waited[pointer] for pointer in ready if pointer in waited]
+
+    def close(self) -> None:
+        """Let go of what was made."""
+        self._guard.destroy()
