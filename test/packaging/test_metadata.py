@@ -26,6 +26,7 @@ LIBRARIES = {
     'cantools': (None, 'cantools'),
     'cv2': ('python3-opencv', 'opencv-python-headless'),
     'fastapi': ('python3-fastapi', 'fastapi'),
+    'h11': ('python3-uvicorn', 'uvicorn'),
     'jsonschema': ('python3-jsonschema', 'jsonschema'),
     'numpy': ('python3-numpy', 'numpy'),
     'orjson': ('python3-orjson', 'orjson'),
