@@ -42,3 +42,24 @@ def test_another_thread_may_ask_and_asking_twice_is_asking_once() -> None:
         thread.start()
         assert stop.wait(30.0)
         thread.join()
+
+
+def test_without_signals_it_may_be_waited_for_on_any_thread():
+    before = signal.getsignal(signal.SIGTERM)
+    stops: list[bool] = []
+    entered = threading.Event()
+    request: list[StopRequest] = []
+
+    def wait() -> None:
+        with StopRequest(signals=False) as stop:
+            request.append(stop)
+            entered.set()
+            stops.append(stop.wait(20.0))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert entered.wait(20.0)
+    assert signal.getsignal(signal.SIGTERM) is before
+    request[0].request()
+    thread.join(20.0)
+    assert stops == [True]

@@ -70,10 +70,6 @@ class Intake:
             closed, self._closed = self._closed, True
         return not closed
 
-    def now_ms(self) -> int:
-        """Return the time by the gateway's clock, as far as it is known."""
-        return time.time_ns() // 1_000_000 + self._sender.status.correction_ms
-
     def make_point(self, metric: str, value: Any, timestamp: Any = None,
                    tags: Mapping[str, Any] | None = None, data_class: str | None = None) -> Point:
         """Return a point with its stamp; PointError if it can be none."""

@@ -26,6 +26,7 @@ from typing import Any
 import warnings
 import weakref
 
+from plexus_bridge.client.announcement import Announcement
 from plexus_bridge.client.batch import BatchSender
 from plexus_bridge.client.handlers import Handler
 from plexus_bridge.client.handlers import legacy_target_of
@@ -39,6 +40,7 @@ from plexus_bridge.client.sender import Sender
 from plexus_bridge.client.sender import USER_AGENT
 from plexus_bridge.client.settings import Arguments
 from plexus_bridge.client.settings import read_settings
+from plexus_bridge.client.video_calls import VideoCalls
 from plexus_bridge.commands.declarations import declare
 from plexus_bridge.commands.dispatcher import Dispatcher
 from plexus_bridge.counters import Counters
@@ -49,15 +51,14 @@ from plexus_bridge.errors import PlexusError
 from plexus_bridge.errors import SettingError
 from plexus_bridge.stopping import StopRequest
 
-# The first call that needs the gateway waits so long to learn how it is; later ones never wait.
-FIRST_WAIT_S = 5.0
 CLOSE_WAIT_S = 2.0
+_LONG_S = 3600.0
 
 # A program that has not set up logging is told by the status lines alone.
 logging.getLogger('plexus_bridge').addHandler(logging.NullHandler())
 
 
-class Plexus:
+class Plexus(VideoCalls):
     """
     Sends a source's readings, events and pictures, and answers commands; any thread may call.
 
@@ -74,6 +75,8 @@ class Plexus:
                  transport: str = 'ws'):
         if not timeout > 0:
             raise SettingError(f'timeout: saw {timeout!r}, expected seconds above 0')
+        if max_buffer_size is not None:
+            check_points(max_buffer_size)
         self._settings = read_settings(Arguments(
             api_key=api_key, endpoint=endpoint, source_id=source_id, gateway_url=gateway_url,
             ws_url=ws_url, transport=transport))
@@ -84,12 +87,13 @@ class Plexus:
             self._settings, persistent=persistent_buffer,
             path=Path(buffer_path) if buffer_path else None, control=self._commands,
             video=self._video, pauses=(retry_config or RetryConfig()).pauses())
-        if max_buffer_size is not None:
-            self.max_buffer_size = max_buffer_size
+        self._sender.max_points = max_buffer_size
         self._commands.wake = self._sender.wake
         self._intake = Intake(self._settings, self._sender, timeout)
-        self._runs = Runs(self._settings, USER_AGENT, timeout, self._intake.now_ms)
+        self._runs = Runs(self._settings, USER_AGENT, timeout, self._sender.now_ms)
         self._batches: weakref.WeakSet[BatchSender] = weakref.WeakSet()
+        VideoCalls.__init__(self, self._sender, self._intake, self._video)
+        self._announcement = Announcement(self._sender)
         self._serving: StopRequest | None = None
         atexit.register(self._at_exit)
 
@@ -179,8 +183,7 @@ class Plexus:
 
     @max_buffer_size.setter
     def max_buffer_size(self, points: int) -> None:
-        if isinstance(points, bool) or not isinstance(points, int) or points < 1:
-            raise SettingError(f'max_buffer_size: saw {points!r}, expected 1 or more points')
+        check_points(points)
         self._sender.max_points = points
 
     @property
@@ -253,8 +256,9 @@ class Plexus:
         """
         Declare a command; decorates the function that is called as ``handler(run, **params)``.
 
-        Parameters are checked and converted before. What it returns is the run's result, an
-        exception has the run fail. CommandDeclarationError if it cannot be declared so.
+        The connection is opened for it, if there is none yet. Parameters are checked and
+        converted before. What it returns is the run's result, an exception has the run fail.
+        CommandDeclarationError if it cannot be declared so.
         """
         declaration = declare(
             name, params, title=title, description=description, danger=danger,
@@ -263,8 +267,7 @@ class Plexus:
         def register(handler: Handler) -> Handler:
             self._intake.check_usable()
             self._commands.add(declaration, target_of(handler))
-            # A gateway learns of commands by our introduction only.
-            self._sender.reconnect()
+            self._announcement.due()
             return handler
 
         return register
@@ -284,6 +287,7 @@ class Plexus:
             raise SettingError(f"concurrency: saw {concurrency!r}, expected 'accept' or 'reject'")
         self._commands.add_legacy(
             name, legacy_target_of(handler), reject=concurrency == 'reject')
+        self._announcement.due()
 
     def serve(self, timeout: float | None = None) -> None:
         """
@@ -317,11 +321,13 @@ class Plexus:
 
         What the gateway has not confirmed then is on disk, and goes out with the next start.
         """
+        self.stop_cameras()
         for batch in list(self._batches):
             batch.close()
         if not self._intake.close():
             return
         atexit.unregister(self._at_exit)
+        self._announcement.cancel()
         self._commands.close('the program has ended')
         left = self._sender.close(CLOSE_WAIT_S if self._sender.persistent else self.timeout)
         self._runs.close()
@@ -343,4 +349,7 @@ class Plexus:
             self.close()
 
 
-_LONG_S = 3600.0
+def check_points(points: object) -> None:
+    """Raise SettingError unless this is a number of points to keep."""
+    if isinstance(points, bool) or not isinstance(points, int) or points < 1:
+        raise SettingError(f'max_buffer_size: saw {points!r}, expected 1 or more points')

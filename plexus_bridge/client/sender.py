@@ -72,6 +72,7 @@ class Sender:
             self._journal, self._forget_store = store.open_in_memory(self.counters)
         self.queue = SendQueue(self.counters)
         self._outbox = Outbox(self.queue, self._journal, self.counters)
+        self._outbox.now_ms = self.now_ms
         self.lines = StatusLines(settings, self.counters, self._held)
         self._link = Link(
             settings.gateway_url,
@@ -119,6 +120,10 @@ class Sender:
                 self._thread.start()
                 self._link.start()
         return first
+
+    def now_ms(self) -> int:
+        """Return the time by the gateway's clock, as far as it is known."""
+        return time.time_ns() // 1_000_000 + self.status.correction_ms
 
     def wake(self) -> None:
         """Have the link look for what control has to say."""

@@ -39,6 +39,10 @@ def journal_path(settings: Settings) -> Path:
 
 def open_on_disk(path: Path, source_id: str, counters: Counters) -> Journal:
     """Open a source's journal; JournalError says clearly when another program has it."""
+    # Each folder by itself: `parents` would let everybody look into those above.
+    for folder in reversed([one for one in path.parents if not one.exists()]):
+        with contextlib.suppress(OSError):  # the journal says what is wrong with it
+            folder.mkdir(mode=0o700)
     try:
         return Journal(path, MAX_DISK_BYTES, counters)
     except JournalInUseError as error:

@@ -119,13 +119,28 @@ def test_what_goes_wrong_is_reported_with_its_code(desk, command, params, code, 
     assert words in end['error_message']
 
 
-def test_a_command_that_is_declared_later_is_announced_at_once(desk, wait_until):
-    @desk.px.command('late')
-    def late(run):
-        return 7
+def test_commands_that_are_declared_later_are_announced_together(desk, wait_until):
+    for name in ('late_1', 'late_2', 'late_3'):
+        desk.px.command(name)(lambda run: 7)
+    wait_until(lambda: len(desk.hellos) >= 2, 'it introduces itself again')
+    assert {'late_1', 'late_2', 'late_3'} <= {
+        entry['name'] for entry in desk.hellos[1]['commands']}
+    desk.px.flush_buffer()
+    assert len(desk.hellos) == 2
 
-    wait_until(lambda: len(desk.hellos) == 2, 'it introduces itself again')
-    assert 'late' in [entry['name'] for entry in desk.hellos[1]['commands']]
+
+def test_a_program_that_only_declares_is_connected_too(connect):
+    desk = Desk()
+    with ScriptedSocket(desk) as gateway:
+        px = connect(gateway.url)
+        px.command('dock')(lambda run: {'docked': True})
+        px.command('undock')(lambda run: None)
+        assert desk.connected.wait(20)
+        assert [entry['name'] for entry in desk.hellos[0]['commands']] == ['dock', 'undock']
+        desk.run('dock', 'r1')
+        assert desk.states('r1')[-1]['result'] == {'docked': True}
+        px.close()
+        assert len(desk.hellos) == 1
 
 
 def test_the_old_kind_is_answered_and_not_declared(desk):

@@ -82,3 +82,18 @@ def test_settling_is_told(start, wait_until):
         add(lanes, outbox, 1)
         wait_until(lambda: settled, 'somebody hears of it')
     assert settled == [0]
+
+
+def test_a_hurried_link_does_not_wait_for_its_back_off(start, wait_until):
+    answers: list[tuple[int, Any, dict[str, str]]] = [(503, {}, {'Retry-After': '60'})]
+
+    def answer(body: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
+        return answers[0] if answers else (200, {'count': len(body['points'])}, {})
+
+    with ScriptedIngest(answer) as gateway:
+        link, outbox, lanes, told = start(gateway.url)
+        add(lanes, outbox, 1)
+        wait_until(lambda: told and '503' in told[-1].detail, 'it is told to wait')
+        answers.clear()
+        link.hurry()
+        wait_until(lambda: outbox.unsettled_points() == 0, 'it does not')

@@ -365,3 +365,38 @@ def test_what_is_sent_while_the_key_is_refused_arrives_once_it_is_let_in(connect
         assert px.flush_buffer()
         assert sorted(set(points_of(gateway.bodies))) == [0, 1, 2]
         assert px.send('m', 3)
+
+
+# -- 2.7, 14.2: a plan without the socket
+
+def test_a_plan_without_the_socket_gets_all_by_http_and_waits_for_nothing(connect, capfd):
+    def refuse(connection: Any) -> None:
+        connection.recv()
+        connection.send(json.dumps({'type': 'error', 'code': 'streaming_requires_plan'}))
+
+    with ScriptedSocket(refuse) as sockets, ScriptedIngest(stored) as gateway:
+        px = connect(gateway.url, ws_url=sockets.url)
+        started = time.monotonic()
+        for value in range(50):
+            assert px.send('m', value)
+        assert px.send_video_frame(b'\xff\xd8\xff\xd9') is False
+        assert time.monotonic() - started < 2  # the official SDK waits 5 s, and 5 s for a picture
+        assert px.flush_buffer()
+        assert points_of(gateway.bodies) == list(range(50))
+        assert px.lost_points == {'video_offline': 1}
+    assert 'the plan does not include the device socket' in capfd.readouterr().err
+
+
+# -- 14.7: losses are told where people look, too
+
+def test_a_loss_becomes_an_event_once_it_has_ended(connect, wait_until, monkeypatch):
+    monkeypatch.setattr('plexus_bridge.delivery.losses.QUIET_S', 0.2)
+    script = Acknowledging(answer=lambda message: None if message['points'][0]['class'] == 'event'
+                           else {'type': 'error', 'code': 'SOURCE_LIMIT'})
+    with ScriptedSocket(script) as gateway:
+        px = connect(gateway.url)
+        px.send('m', 1)
+        wait_until(lambda: script.points, 'the gateway hears of the loss')
+    [event] = script.points
+    assert event['metric'] == 'plexus.data_lost'
+    assert event['value']['points'] == 1

@@ -228,9 +228,10 @@ def test_the_package_offers_the_api_without_loading_it_for_others():
 
 
 def test_arguments_that_are_none_are_told(connect):
-    for more in ({'timeout': 0}, {'timeout': float('nan')}):
-        with pytest.raises(ValueError, match='timeout'):
+    for more in ({'timeout': 0}, {'timeout': float('nan')}, {'max_buffer_size': 0}):
+        with pytest.raises(ValueError, match=next(iter(more))):
             connect('http://127.0.0.1:9', **more)
+    connect('http://127.0.0.1:9')  # nothing was left open
 
 
 def test_a_limit_of_points_lets_the_oldest_make_room_counted_and_told(

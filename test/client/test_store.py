@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+import stat
 import subprocess
 import sys
 
@@ -25,6 +26,14 @@ def test_each_source_has_a_file_of_its_own_whose_name_a_file_system_takes(tmp_pa
     for path in paths:
         assert len(path.name) <= 220
         assert path.parent == tmp_path / 'journal' / 'python'
+
+
+def test_nobody_else_looks_into_the_folders(tmp_path):
+    path = store.journal_path(settings('kiln-7', tmp_path / 'home' / '.plexus'))
+    store.open_on_disk(path, 'kiln-7', Counters()).close()
+    for made in (path.parent, path.parents[1], path.parents[2]):
+        assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_file_that_another_program_has_is_told_with_what_to_do(tmp_path):

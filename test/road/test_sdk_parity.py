@@ -92,6 +92,19 @@ def test_every_public_name_of_the_sdk_is_ours_too():
     assert {'Plexus', *plexus.__all__} - set(dir(plexus_bridge)) == set()
 
 
+@pytest.mark.parametrize('name', sorted(
+    name for name in dir(plexus.Plexus) if not name.startswith('_') and not name.isupper()))
+def test_every_method_takes_what_the_sdks_takes(name):
+    theirs, ours = getattr(plexus.Plexus, name), getattr(plexus_bridge.Plexus, name)
+    assert callable(theirs) == callable(ours)
+    if callable(theirs):
+        taken = inspect.signature(ours).parameters
+        for index, (parameter, what) in enumerate(inspect.signature(theirs).parameters.items()):
+            assert parameter in taken or what.kind is what.VAR_KEYWORD
+            if what.kind is what.POSITIONAL_OR_KEYWORD:
+                assert list(taken)[index] == parameter
+
+
 def test_the_constructor_takes_what_the_sdks_takes():
     theirs = list(inspect.signature(plexus.Plexus).parameters)
     assert list(inspect.signature(plexus_bridge.Plexus).parameters)[:len(theirs)] == theirs
