@@ -11,6 +11,7 @@ import sqlite3
 import time
 from typing import Any
 
+from commanded_device import HELLO
 import pytest
 import websocket
 
@@ -237,3 +238,20 @@ class TestTheEnd:
         gone = {'source_id': 'kiln-7', 'online': False, 'last_seen_ms': NOW_MS}
         wait_for(lambda: client.get('/v1/sources') == {'devices': [gone]}, 'the device is gone')
         assert client.samples('kiln-7', 't') == [(NOW_MS, 1)]
+
+    def test_the_last_words_of_a_device_are_heard(
+            self, client: Any, device: Callable[..., Any], wait_for: Callable[..., None]):
+        """It says how its runs ended and closes, while answers to it are still on their way."""
+        for _ in range(20):
+            kiln = device('kiln-7', **HELLO)
+            run = client.post('/v1/sources/kiln-7/command-runs', {'command': 'once'}).json()['run']
+            kiln.receive()
+            words = [{'type': 'command_status', 'run_id': run['run_id'], 'seq': seq,
+                      'state': 'failed' if seq == 40 else 'progress'} for seq in range(1, 41)]
+            frames = [websocket.ABNF.create_frame(json.dumps(word), websocket.ABNF.OPCODE_TEXT)
+                      for word in words]
+            frames.append(websocket.ABNF.create_frame(b'\x03\xe8', websocket.ABNF.OPCODE_CLOSE))
+            kiln.socket.sock.sendall(b''.join(frame.format() for frame in frames))
+            path = f'/v1/sources/kiln-7/command-runs/{run["run_id"]}'
+            wait_for(lambda path=path: client.get(path)['run']['state'] == 'failed',
+                     'the last word has come', 5.0)
