@@ -7,11 +7,12 @@
 #   make bench               what it costs, 7 minutes: readers of messages, CPU and memory of the bridge,
 #                            what the gateway takes and how fast it answers;
 #                            each against its peers in the same run
+#   make trials              kill programs and gateways at random moments, and look for what is missing
 #   make lint | types | fix | clean
 
 IN_ENV := ./scripts/in_env.sh
 
-.PHONY: demo env test lint types fix bench clean
+.PHONY: demo env test lint types fix bench trials clean
 .DEFAULT_GOAL := demo
 
 demo: env
@@ -39,6 +40,9 @@ bench: env
 	$(IN_ENV) python bench/python_api.py
 	$(IN_ENV) python bench/gateway_queries.py
 	$(IN_ENV) python bench/gateway_commands.py
+
+trials: env
+	$(IN_ENV) python test/trials/python_kill_rounds.py
 
 clean:
 	rm -rf .venv build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

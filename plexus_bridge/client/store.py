@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 import shutil
 import tempfile
+import weakref
 
 from plexus_bridge.client.settings import Settings
 from plexus_bridge.counters import Counters
@@ -44,12 +45,26 @@ def open_on_disk(path: Path, source_id: str, counters: Counters) -> Journal:
         with contextlib.suppress(OSError):  # the journal says what is wrong with it
             folder.mkdir(mode=0o700)
     try:
-        return Journal(path, MAX_DISK_BYTES, counters)
+        journal = Journal(path, MAX_DISK_BYTES, counters)
+        _leave_to_parent_after_fork(journal)
+        return journal
     except JournalInUseError as error:
         raise JournalInUseError(
             f'source {source_id}: {error}. One Plexus object sends for a source: share it within '
             'a program; give another program a source_id of its own, or buffer_path= to keep its '
             'points in another file') from None
+
+
+def _leave_to_parent_after_fork(journal: Journal) -> None:
+    """A worker that a program forks must not hold its file when the program has ended."""
+    known = weakref.ref(journal)
+
+    def leave() -> None:
+        forked = known()
+        if forked is not None:
+            forked.leave_to_parent()
+
+    os.register_at_fork(after_in_child=leave)
 
 
 def open_in_memory(counters: Counters) -> tuple[Journal, Callable[[], None]]:

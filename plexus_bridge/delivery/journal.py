@@ -172,6 +172,13 @@ class Journal:
         """Write out and let go of the file; doing so twice is harmless."""
         self._database.close()
         if self._lock >= 0:
+            # By itself: a forked child may have the same lock open still.
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            self.leave_to_parent()
+
+    def leave_to_parent(self) -> None:
+        """Let go of the lock in a forked child, so that it does not outlive the parent there."""
+        if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 

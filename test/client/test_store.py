@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
 from pathlib import Path
+import signal
 import stat
 import subprocess
 import sys
@@ -50,6 +52,40 @@ def test_a_file_that_another_program_has_is_told_with_what_to_do(tmp_path):
             store.open_on_disk(path, 'kiln-7', Counters())
         other.kill()
     store.open_on_disk(path, 'kiln-7', Counters()).close()
+
+
+@pytest.mark.parametrize('ended', ['closed', 'killed'])
+def test_a_worker_that_was_forked_does_not_hold_the_file(tmp_path, ended):
+    path = tmp_path / 'points.db'
+    script = f'''
+import os, pathlib, signal, sys, time
+from plexus_bridge.client import store
+from plexus_bridge.counters import Counters
+journal = store.open_on_disk(pathlib.Path(sys.argv[1]), "kiln-7", Counters())
+child = os.fork()
+if not child:
+    time.sleep(60)
+    os._exit(0)
+print(child, flush=True)
+if {ended == 'closed'}:
+    journal.close()
+    print("closed", flush=True)
+    sys.stdin.read()
+os.kill(os.getpid(), signal.SIGKILL)
+'''
+    with subprocess.Popen([sys.executable, '-c', script, str(path)], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        try:
+            if ended == 'closed':
+                assert parent.stdout.readline() == b'closed\n'
+            else:
+                parent.wait(20)
+            store.open_on_disk(path, 'kiln-7', Counters()).close()
+        finally:
+            os.kill(child, signal.SIGKILL)
+            parent.kill()
 
 
 def test_what_is_in_memory_only_leaves_nothing_behind(tmp_path, monkeypatch):

@@ -44,7 +44,12 @@ def main() -> None:
         calls.append([run.command, zone, mode, run.attempt])
         return {'zone': zone}
 
-    px.on_command('tare', lambda name, params: calls.append([name, params]) or {'ok': True})
+    def tare(name, params):
+        calls.append([name, params])
+        px.stop_serving()
+        return {'ok': True}
+
+    px.on_command('tare', tare)
     told['decorated is the function'] = callable(set_zone)
 
     outcome('send', lambda: px.send('temperature', 72.5, timestamp=NOW))
@@ -111,7 +116,7 @@ def main() -> None:
     told['buffered'] = px.buffer_size()
     told['dropped'] = [px.dropped_points, px.rate_limited_frames]
     print('ready', flush=True)
-    px.serve(timeout=float(sys.argv[3]) if len(sys.argv) > 3 else 0.3)
+    px.serve(timeout=20)
     told['commands'] = sorted(calls, key=repr)
     print(json.dumps(told))
 

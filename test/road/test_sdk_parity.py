@@ -30,7 +30,7 @@ class Peer:
         self.source = f'parity-{package.replace("_", "-")}'
         self.gateway = gateway
         self.process = subprocess.Popen(
-            [sys.executable, str(SCENARIO), package, self.source, '3'], stdout=subprocess.PIPE,
+            [sys.executable, str(SCENARIO), package, self.source], stdout=subprocess.PIPE,
             text=True, env={**os.environ, **gateway.environment(home), 'PLEXUS_QUIET': '1'})
         self.told: dict[str, Any] = {}
 
