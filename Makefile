@@ -36,6 +36,7 @@ fix: env
 bench: env
 	$(IN_ENV) python bench/readers.py
 	$(IN_ENV) python bench/bridge_cpu.py
+	$(IN_ENV) python bench/video.py
 	$(IN_ENV) python bench/gateway_ingest.py
 	$(IN_ENV) python bench/python_api.py
 	$(IN_ENV) python bench/gateway_queries.py

@@ -181,8 +181,9 @@ class Sending:
             return False
         size = len(frame.message.payload)
         # Between two pings, whose answers tell how long it took on its way.
-        ping = self._video.begun(frame, now)
-        way.ping(ping)
+        ping = self._video.begin(frame, now)
+        if ping is not None:
+            way.ping(ping)
         self._session.send_video(frame.message)
         self._lead = max(self._lead - size, -_LARGEST_LEAD_BYTES)
         self._budget.spend(Level.SPARE, size)
@@ -191,7 +192,8 @@ class Sending:
         self._counters.add('video_frames_sent')
         self._leaving = frame
         self._write(way)
-        way.ping(ping + 1)
+        if ping is not None:
+            way.ping(ping + 1)
         self._tell_sent(way, now)
         return True
 

@@ -21,6 +21,9 @@ HOLD_S = 0.05
 FIRST_FRAME_BYTES = 6_000
 SMALLEST_FRAME_BYTES = 2_000
 MAX_UNANSWERED = 8
+# A link that is faster than that is measured only now and then: answers cost something, too.
+FAST_BYTES_PER_S = 5_000_000
+MEASURE_S = 0.2
 # A peer that has answered no ping of a connection for so long does not answer at all.
 SILENT_S = 5.0
 # Faster than this cannot be told apart from the clock's and the threads' own steps.
@@ -45,7 +48,7 @@ class LinkGauge:
     """
     Owned by the link's thread; all times are monotonic seconds.
 
-    The pings around picture n (from 0 on, on each connection) have the numbers 2n and 2n + 1.
+    The pings around measured picture n (from 0 on, on each connection) are number 2n and 2n + 1.
     """
 
     def __init__(self) -> None:
@@ -61,6 +64,7 @@ class LinkGauge:
         self._pictures = 0
         self._answers = 0
         self._first_at: float | None = None
+        self._measured_at = -math.inf
 
     @property
     def bytes_per_s(self) -> float | None:
@@ -81,14 +85,19 @@ class LinkGauge:
         return (self._rate is not None and len(self._sent) < MAX_UNANSWERED
                 and self._unanswered <= self._rate * min(self._way_s, 1.0))
 
-    @property
-    def next_ping(self) -> int:
-        """The number of the ping before the next picture; the one behind it has the next."""
-        return self._pictures * 2
+    def begin(self, size: int, now: float) -> int | None:
+        """
+        Take note of a picture that is handed to the network now.
 
-    def sent(self, size: int, now: float) -> None:
-        """Take note of a picture that was handed to the network between two pings."""
-        self._sent.append(_Sent(size, now, self.next_ping + 1))
+        Returns the number of the ping to send before it, the one behind it having the next;
+        None if this one needs no pings.
+        """
+        if (self._rate is not None and self._rate > FAST_BYTES_PER_S
+                and now - self._measured_at < MEASURE_S):
+            return None
+        self._measured_at = now
+        ping = self._pictures * 2
+        self._sent.append(_Sent(size, now, ping + 1))
         self._pictures += 1
         self._unanswered += size
         if self._first_at is None:
@@ -96,6 +105,7 @@ class LinkGauge:
         if self._is_deaf(now):
             self._sent.clear()
             self._unanswered = 0
+        return ping
 
     def answered(self, ping: int, now: float) -> None:
         """

@@ -98,11 +98,9 @@ class VideoFrames:
             self._waiting.clear()
         return count
 
-    def begun(self, frame: VideoFrame, now: float) -> int:
-        """Say that a frame is handed on; return the number of the ping to send before it."""
-        ping = self._gauge.next_ping
-        self._gauge.sent(len(frame.message.payload), now)
-        return ping
+    def begin(self, frame: VideoFrame, now: float) -> int | None:
+        """Say that a frame is handed on; return the number of the ping before it, if any."""
+        return self._gauge.begin(len(frame.message.payload), now)
 
     def answered(self, ping: int, now: float) -> None:
         """Say that a ping was answered; the one behind a frame has the next number."""

@@ -60,9 +60,10 @@ class VideoIntake:
             for index, camera in enumerate(cameras.all)]
         self._waiter = Waiter(node)
         cameras.changed = self._waiter.wake
+        # Where one thread encodes, it is the one that waits: nothing is handed over.
+        encoders = min(MOST_ENCODERS, len(cameras.all), (os.cpu_count() or 2) // 2)
         self._encoders = ThreadPoolExecutor(
-            max(1, min(MOST_ENCODERS, len(cameras.all), (os.cpu_count() or 2) // 2)),
-            thread_name_prefix='plexus-video')
+            encoders, thread_name_prefix='plexus-video') if encoders > 1 else None
         self._stopping = threading.Event()
         self._failed = False
         self._thread = threading.Thread(target=self._run, name='plexus-images', daemon=True)
@@ -79,7 +80,8 @@ class VideoIntake:
         self._waiter.wake()
         if self._thread.ident:
             self._thread.join()
-        self._encoders.shutdown()
+        if self._encoders is not None:
+            self._encoders.shutdown()
         for topic in self.topics:
             self._unsubscribe(topic)
         self._waiter.close()
@@ -195,14 +197,18 @@ class VideoIntake:
         topic.messages += 1
         topic.last_received_ms = received_ns // 1_000_000
         camera.pace.took(now)
-        camera.busy = True
-        self._encoders.submit(
-            self._encode, camera, taken[0], topic.last_received_ms + self.clock_correction_ms,
-            now - max(0, now_ns - received_ns) / 1e9)
+        picture = (taken[0], topic.last_received_ms + self.clock_correction_ms,
+                   now - max(0, now_ns - received_ns) / 1e9)
+        if self._encoders is None:
+            camera.encode(*picture)
+        else:
+            camera.busy = True
+            self._encoders.submit(self._encode, camera, *picture)
 
     def _encode(self, camera: Camera, data: bytes, received_ms: int, captured_at: float) -> None:
         try:
             camera.encode(data, received_ms, captured_at)
         finally:
             camera.busy = False
-            self._waiter.wake()
+            if camera.blocked:
+                self._waiter.wake()

@@ -38,6 +38,9 @@ class Waiter:
         self._context = node.context
         self._guard = GuardCondition(None, None, node.context)
         self._woken = threading.Event()
+        # Made for so many subscriptions; what is left empty does no harm.
+        self._wait_set: Any = None
+        self._capacity = 0
 
     def wake(self) -> None:
         """Have `wait` return at once."""
@@ -58,7 +61,7 @@ class Waiter:
             try:
                 held.enter_context(self._context.handle)
                 held.enter_context(self._guard.handle)
-                wait_set = _WaitSet(len(subscriptions), 1, 0, 0, 0, 0, self._context.handle)
+                wait_set = self._wait_set_for(len(subscriptions))
                 held.enter_context(wait_set)
                 wait_set.clear_entities()
                 wait_set.add_guard_condition(self._guard.handle)
@@ -74,6 +77,14 @@ class Waiter:
             ready = wait_set.get_ready_entities('subscription')
         return [waited[pointer] for pointer in ready if pointer in waited]
 
+    def _wait_set_for(self, count: int) -> Any:
+        if self._wait_set is None or self._capacity < count:
+            self._wait_set = _WaitSet(count, 1, 0, 0, 0, 0, self._context.handle)
+            self._capacity = count
+        return self._wait_set
+
     def close(self) -> None:
         """Let go of what was made."""
         self._guard.destroy()
+        if self._wait_set is not None:
+            self._wait_set.destroy_when_not_in_use()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 import logging
+import math
 import time
 from typing import Any
 
@@ -72,6 +73,8 @@ class Camera:
         self.pace = Pace(rule.rate_hz, rule.preview_s)
         self.statistics = CameraStatistics()
         self.busy = False
+        # Whether a picture is wanted that something else is in the way of.
+        self.blocked = False
         # Why the last picture that could not be used was so; empty while all is well.
         self.trouble = ''
         self._source_id = source_id
@@ -90,9 +93,14 @@ class Camera:
 
     def wanted_at(self, now: float) -> float:
         """Return when the next picture is wanted, infinite if only another event can tell."""
+        if self.pace.due > now:
+            return self.pace.due
+        # Said before it is looked at, so that whoever clears the way meanwhile knows of it.
+        self.blocked = True
         if self.busy or not self._frames.live or self._frames.waits(self.rule.camera_id):
-            return float('inf')
-        return max(self.pace.due, now)
+            return math.inf
+        self.blocked = False
+        return now
 
     def configure(self, rate_hz: float | None = None, quality: int | None = None,
                   max_width: int | None = None) -> None:

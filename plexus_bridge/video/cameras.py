@@ -107,7 +107,8 @@ class Cameras:
         camera = self._by_id.get(frame.camera_id)
         if camera is not None:
             camera.statistics.sent(len(frame.message.payload), now - frame.captured_at)
-            self.changed()
+            if camera.blocked:
+                self.changed()
 
 
 def _asked(rule: CameraRule, frame_rate: Any, resolution: Any, quality: Any

@@ -10,6 +10,7 @@ from plexus_bridge.delivery.gauge import FIRST_FRAME_BYTES
 from plexus_bridge.delivery.gauge import HOLD_S
 from plexus_bridge.delivery.gauge import LinkGauge
 from plexus_bridge.delivery.gauge import MAX_UNANSWERED
+from plexus_bridge.delivery.gauge import MEASURE_S
 from plexus_bridge.delivery.gauge import SILENT_S
 from plexus_bridge.delivery.gauge import SMALLEST_FRAME_BYTES
 
@@ -41,8 +42,9 @@ def drive(gauge: LinkGauge, link: Link, seconds: float) -> list[tuple[float, int
         if gauge.may_send(now):
             size = gauge.frame_bytes
             first, second = link.carry(size, now)
-            answers += [(first, gauge.next_ping), (second, gauge.next_ping + 1)]
-            gauge.sent(size, now)
+            ping = gauge.begin(size, now)
+            assert ping is not None
+            answers += [(first, ping), (second, ping + 1)]
             sent.append((now, size))
         else:
             now = answers[0][0]
@@ -68,7 +70,7 @@ def test_the_rate_is_found_however_long_the_way(bytes_per_s, way_s):
 def test_before_anything_is_known_a_picture_suits_a_poor_link():
     gauge = LinkGauge()
     assert (gauge.bytes_per_s, gauge.frame_bytes) == (None, FIRST_FRAME_BYTES)
-    gauge.sent(1000, 0.0)
+    gauge.begin(1000, 0.0)
     assert not gauge.may_send(0.1)
 
 
@@ -77,8 +79,7 @@ def test_a_link_that_gets_slower_is_noticed_at_once():
     drive(gauge, Link(1_000_000, 0.01), 3.0)
     gauge._sent.clear()
     for index in range(6):
-        ping = gauge.next_ping
-        gauge.sent(10_000, index)
+        ping = gauge.begin(10_000, index)
         gauge.answered(ping, index + 0.01)
         gauge.answered(ping + 1, index + 0.11)
     assert gauge.bytes_per_s == pytest.approx(100_000, rel=0.2)
@@ -86,17 +87,17 @@ def test_a_link_that_gets_slower_is_noticed_at_once():
 
 def test_a_peer_that_never_answers_does_not_end_all_video():
     gauge = LinkGauge()
-    gauge.sent(1000, 0.0)
+    gauge.begin(1000, 0.0)
     assert not gauge.may_send(SILENT_S)
     assert gauge.may_send(SILENT_S + 0.1)
-    gauge.sent(1000, SILENT_S + 0.1)
+    gauge.begin(1000, SILENT_S + 0.1)
     assert gauge.may_send(SILENT_S + 0.2)
 
 
 def test_answers_that_stand_for_earlier_ones_free_the_way():
     gauge = LinkGauge()
     for _ in range(3):
-        gauge.sent(1000, 0.0)
+        gauge.begin(1000, 0.0)
     gauge.answered(5, 0.1)
     assert gauge.may_send(0.1)
     assert gauge.bytes_per_s is None  # and measure nothing
@@ -112,6 +113,21 @@ def test_another_connection_is_measured_anew():
     gauge = LinkGauge()
     drive(gauge, Link(1_000_000, 0.01), 1.0)
     gauge.reset()
-    assert (gauge.bytes_per_s, gauge.next_ping) == (None, 0)
+    assert gauge.bytes_per_s is None
     gauge.answered(7, 0.1)  # a late answer of the old one
     assert gauge.may_send(0.2)
+    assert gauge.begin(1000, 0.2) == 0
+
+
+def test_a_fast_link_is_measured_only_now_and_then():
+    gauge = LinkGauge()
+    now, pings = 0.0, []
+    for _ in range(60):
+        ping = gauge.begin(100_000, now)
+        pings.append(ping)
+        if ping is not None:
+            gauge.answered(ping, now + 0.002)
+            gauge.answered(ping + 1, now + 0.004)
+        assert gauge.may_send(now + 0.005)
+        now += 1 / 30
+    assert 2 / MEASURE_S - 1 <= sum(ping is not None for ping in pings) <= 2 / MEASURE_S + 1
