@@ -235,14 +235,15 @@ def test_arguments_that_are_none_are_told(connect):
 
 
 def test_a_limit_of_points_lets_the_oldest_make_room_counted_and_told(
-        connect, monkeypatch, capfd):
+        connect, monkeypatch, capfd, wait_until):
     # What is still in memory is not lost, so none is to be there.
     monkeypatch.setattr('plexus_bridge.delivery.outbox.MAX_FRESH_BYTES', 0)
     px = connect('http://127.0.0.1:9', timeout=0.3, max_buffer_size=100)
     assert px.max_buffer_size == 100
     for start in range(0, 500, 50):
         px.send_batch([('m', value) for value in range(start, start + 50)])
-        time.sleep(0.15)  # one frame each
+        # One frame each.
+        wait_until(lambda: len(px._sender.queue) == 0, 'it is flushed')
     assert px.buffer_size() <= 150
     lost = px.lost_points['journal_full']
     assert lost >= 350
