@@ -42,6 +42,10 @@ bench: env
 	$(IN_ENV) python bench/python_api.py
 	$(IN_ENV) python bench/gateway_queries.py
 	$(IN_ENV) python bench/gateway_commands.py
+	$(IN_ENV) python bench/delivery.py
+
+trials: env
+	$(IN_ENV) python test/trials/kill_rounds.py
 
 trials: env
 	$(IN_ENV) python test/trials/python_kill_rounds.py
