@@ -10,6 +10,7 @@ outage's backlog drains.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -39,6 +40,8 @@ MAX_UNWRITTEN_BYTES = 16_000_000
 MAX_UNWRITTEN_HALVES = 64
 # With `durability: outage`, what is not delivered within this is written.
 OUTAGE_AFTER_S = 1.0
+# What could not be sent within this is the past: what is measured now goes before it.
+FRESH_S = 1.0
 _OLDEST_S = 1.0
 
 
@@ -78,6 +81,9 @@ class Outbox:
         # What replaces frames in _settled: written by the very transaction that forgets those.
         self._halves: list[Frame] = []
         self._queues = Queues(journal.path, counters)
+        # Up to which number frames were made, by when.
+        self._made: deque[tuple[float, int]] = deque()
+        self._past = 0
         self._losses = Losses(journal.noted_losses(), time.monotonic())
         self._unsettled_points = journal.points
         self._totals = {lane: LaneTotals() for lane in Lane}
@@ -190,6 +196,11 @@ class Outbox:
 
     def _offer(self, frames: Sequence[Frame], now: float) -> None:
         self._queues.add(frames)
+        self._made.append((now, self._number))
+        while self._made and self._made[0][0] < now - FRESH_S:
+            self._past = self._made.popleft()[1]
+        if self._queues.has_fresh(self._past):
+            self._queues.leave_to_disk(self._unkept, self._memory_only, up_to=self._past)
         # The link is slower than the robot, or down: leave them to the disk, which has them all.
         if frames and self._queues.fresh_bytes > MAX_FRESH_BYTES:
             for frame in self._queues.leave_to_disk(self._unkept, self._memory_only):

@@ -23,6 +23,7 @@ from plexus_bridge.delivery.frames import Frame
 from plexus_bridge.delivery.frames import Lane
 from plexus_bridge.delivery.frames import MAX_FRAME_BYTES
 from plexus_bridge.delivery.frames import MAX_FRAME_POINTS
+from plexus_bridge.delivery.journal_file import number_of
 from plexus_bridge.errors import JournalError
 
 MAX_FRESH_BYTES = 4_000_000
@@ -81,17 +82,27 @@ class Queues:
             self._fresh[frame.lane].append(frame)
             self.fresh_bytes += len(frame.points_json)
 
-    def leave_to_disk(self, unkept: Container[int], memory_only: Container[int]) -> list[Frame]:
-        """Forget what is fresh and on disk, to be read back later; returns what that loses."""
-        lost = []
+    def has_fresh(self, number: int) -> bool:
+        """Tell whether a frame with this number or an earlier one is still among the fresh."""
+        return any(fresh and number_of(fresh[0].key) <= number for fresh in self._fresh.values())
+
+    def leave_to_disk(self, unkept: Container[int], memory_only: Container[int], *,
+                      up_to: int | None = None) -> list[Frame]:
+        """
+        Forget what is fresh and on disk, to be read back later, behind what is fresher.
+
+        Without `up_to`, the number of the newest frame that is meant, room must be made: returned
+        is what that loses.
+        """
+        lost: list[Frame] = []
         for lane, fresh in self._fresh.items():
             stay: deque[Frame] = deque()
             gone = []
             for frame in fresh:
-                if frame.key in unkept:
+                if frame.key in unkept or (up_to is not None and number_of(frame.key) > up_to):
                     stay.append(frame)
                 elif frame.key in memory_only:
-                    lost.append(frame)
+                    (stay if up_to is not None else lost).append(frame)
                 else:
                     gone.append(frame)
             self._leave(lane, gone, memory_only)
@@ -106,11 +117,15 @@ class Queues:
             return
         # What was read and not taken yet is read again, so that order is kept.
         backlog = self._backlogs[lane]
-        gone += [frame for frame in backlog.waiting if frame.key not in memory_only]
-        backlog.waiting = deque(
-            frame for frame in backlog.waiting if frame.key in memory_only)
-        self.known.difference_update(frame.key for frame in gone)
-        backlog.rewind(min(frame.key for frame in gone))
+        first = min(frame.key for frame in gone)
+        later = [frame for frame in backlog.waiting
+                 if frame.key > first and frame.key not in memory_only]
+        if later:
+            again = {frame.key for frame in later}
+            backlog.waiting = deque(
+                frame for frame in backlog.waiting if frame.key not in again)
+        self.known.difference_update(frame.key for frame in (*gone, *later))
+        backlog.rewind(first)
 
     def drop_oldest(self, surplus_bytes: int, unkept: Container[int]) -> Iterator[Frame]:
         """Forget frames that are nowhere else until the surplus is gone: bulk first."""

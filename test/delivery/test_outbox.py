@@ -136,19 +136,21 @@ STEPS = st.lists(st.one_of(
 
 
 @example([('make', ('state', 1)), ('make', ('state', 1)), ('take', 1), ('make', ('state', 1)),
-          ('give_back', None)], 0, Durability.ALWAYS, 0, 1 << 30)
+          ('give_back', None)], 0, Durability.ALWAYS, 10.0, 0, 1 << 30)
 @example([('make', ('urgent', 1)), ('take', 1), ('make', ('urgent', 1)), ('take', 1),
           ('settle', 1), ('give_back', None), ('flush', None)],
-         0, Durability.ALWAYS, 0, 1 << 30)
+         0, Durability.ALWAYS, 10.0, 0, 1 << 30)
 @given(STEPS, st.sampled_from([0, 40, 1_000_000]), st.sampled_from(Durability),
+       st.sampled_from([-1.0, 0.002, 10.0]),
        st.sampled_from([0, 50, 128_000]), st.sampled_from([100, 400, 1 << 30]))
 @settings(max_examples=600, deadline=None)
 def test_every_frame_is_handed_out_until_it_is_settled_or_counted_as_lost(
-        steps, fresh_bytes, durability, bundle_bytes, max_bytes):
+        steps, fresh_bytes, durability, fresh_s, bundle_bytes, max_bytes):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         for module in (outbox_module, queues_module):
             patch.setattr(module, 'MAX_FRESH_BYTES', fresh_bytes)
         patch.setattr(outbox_module, 'OUTAGE_AFTER_S', 0.001)
+        patch.setattr(outbox_module, 'FRESH_S', fresh_s)
         patch.setattr(queues_module, 'BACKLOG_READ_BYTES', 30)
         robot = Robot(Path(folder), durability, bundle_bytes, max_bytes)
         for action, amount in steps:
@@ -213,6 +215,19 @@ def test_fresh_data_goes_before_the_backlog_and_that_in_order(robot):
     for _ in range(3):
         robot.make('state')
     robot.restart()
+    robot.make('state')
+    assert [number(robot.take()) for _ in range(4)] == [3, 0, 1, 2]
+
+
+def test_what_could_not_be_sent_for_a_while_goes_behind_what_is_measured_now(robot, monkeypatch):
+    monkeypatch.setattr(outbox_module, 'FRESH_S', 0.0)
+    for _ in range(3):
+        robot.make('state')
+    robot.take()
+    robot.give_back()
+    robot.outbox.flush()
+    robot.outbox.flush()
+    monkeypatch.setattr(outbox_module, 'FRESH_S', 60.0)
     robot.make('state')
     assert [number(robot.take()) for _ in range(4)] == [3, 0, 1, 2]
 

@@ -3,7 +3,7 @@
 """
 Kill the bridge or the gateway again and again under load, and count what became of every point.
 
-All processes are real: publisher (this one), bridge, gateway. Every message has a stamp of its own,
+All processes are real: publisher (this one), bridge, gateway. Every message has its own stamp,
 so the gateway has each at most once, and which it has can be told one by one.
 """
 
