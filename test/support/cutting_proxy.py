@@ -85,7 +85,6 @@ class CuttingProxy:
             if self._closing:
                 client.close()
                 return
-            self.connections += 1
             try:
                 server = socket.create_connection(('127.0.0.1', self._target), 5)
             except OSError:
@@ -96,6 +95,7 @@ class CuttingProxy:
             self._threads.append(threading.Thread(
                 target=self._forward, args=(client, server), daemon=True))
             self._threads[-1].start()
+            self.connections += 1
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         ends = {client: server, server: client}

@@ -124,18 +124,26 @@ def run(robot: LinkRobot, rate: int, steps: list[float], *, own_stamps: bool
             if not line:
                 return made, stamps
             steps[0] += float(line)
-        now = time.monotonic()
-        correction = clock.correction_ms(time.time() * 1000, now, robot.link.status.clock)
+        now, wall_ms = both_clocks()
+        correction = clock.correction_ms(wall_ms, now, robot.link.status.clock)
         while made < (now - started) * rate:
             made += 1
             # A point each 1/rate s since the last look, as a driver would have stamped them.
             ago_ms = ((now - started) * rate - made) * 1000 / rate
-            stamp = round(time.time() * 1000 + correction - ago_ms) if own_stamps \
+            stamp = round(wall_ms + correction - ago_ms) if own_stamps \
                 else FIRST_MS + made
             stamps.append(stamp)
             robot.lanes.sinks['state'].add(
                 {'class': 'metric', 'metric': 'm', 'value': made, 'timestamp': stamp})
         robot.flush()
+
+
+def both_clocks() -> tuple[float, float]:
+    """Return the steady clock (s) and the system clock (ms) at the same moment."""
+    while True:
+        before, wall_ms, after = time.monotonic(), time.time() * 1000, time.monotonic()
+        if after - before < 0.0002:
+            return before, wall_ms
 
 
 if __name__ == '__main__':
