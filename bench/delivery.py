@@ -5,8 +5,8 @@ What it costs to lose nothing: the journal, and draining it after an outage.
 
 `journal`: processor time for collecting, encoding and flushing points at 5,000 a second, with
 `durability: outage` while all is delivered (nothing is written) against `always`. `drain`: a
-gateway that does nothing but acknowledge, a backlog from an outage, how fast it is delivered and with how
-much memory, against the buffer of the official SDK on the same backlog and gateway. Each
+gateway that does nothing but acknowledge, a backlog from an outage, how fast it is delivered and
+with how much memory, against the buffer of the official SDK on the same backlog and gateway. Each
 measurement is a process of its own.
 """
 
@@ -234,7 +234,7 @@ def main() -> None:
     rows = {'ours': measure('drain', args.points),
             'SDK': measure('drain_sdk', args.sdk_points)}
     for name, row in rows.items():
-        print(f'drain of {row["points"]:9.0f} points, {name:5}{row["points_per_s"]:9.0f} a second, '
+        print(f'drain of {row["points"]:9.0f} points, {name:5}{row["points_per_s"]:9.0f} each s, '
               f'{row["us_per_point"]:6.2f} us each, resident {row["mb_before"]:.0f} MB before, '
               f'{row["mb_peak"]:.0f} MB at most')
     print(f'ours drains {rows["ours"]["points_per_s"] / rows["SDK"]["points_per_s"]:.1f} times '

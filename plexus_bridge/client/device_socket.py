@@ -24,6 +24,7 @@ import websocket
 from websocket import ABNF
 
 from plexus_bridge.client.masking import client_frame
+from plexus_bridge.client.tls import ca_bundle
 from plexus_bridge.config.gateway_url import is_loopback
 from plexus_bridge.errors import LinkError
 from plexus_bridge.errors import NotAuthorised
@@ -86,7 +87,7 @@ class DeviceSocket:
 
     def __init__(self, url: str, *, timeout_s: float = CONNECT_TIMEOUT_S):
         self._connection = _BoundedWebSocket(
-            sockopt=_socket_options(), skip_utf8_validation=True)
+            sockopt=_socket_options(), sslopt=_ssl_options(), skip_utf8_validation=True)
         deadline = _Deadline(self._connection, timeout_s)
         try:
             # The time-out is for connecting and for each single read of the answer.
@@ -236,6 +237,11 @@ def wait(connection: DeviceSocket | None, wake: socket.socket, timeout_s: float
             writing.append(connection)
     readable, writable, _ = select.select(reading, writing, [], timeout_s)
     return connection in readable or unread, bool(writable)
+
+
+def _ssl_options() -> dict[str, str]:
+    bundle = ca_bundle()
+    return {'ca_certs': bundle} if bundle else {}
 
 
 def _socket_options() -> tuple[tuple[int, int, int], ...]:

@@ -19,6 +19,8 @@ from plexus_bridge.protocol import backoff
 
 log = logging.getLogger(__name__)
 
+MOST_FAILURES = 5
+
 
 class HttpRoad:
     """
@@ -26,24 +28,30 @@ class HttpRoad:
     thread.
 
     `wake` is called, from another thread, when an answer came. `tell` hears how the road is:
-    empty while it leads to the gateway, else why not, and whether the key is the reason.
+    empty while it leads to the gateway, else why not, and whether the key is the reason;
+    `heard_time` of the gateway's time (Unix ms), and how many seconds that may have taken.
     """
 
     def __init__(self, gateway_url: str, api_key: str, source_id: str, user_agent: str, *,
                  outbox: Outbox, take: Callable[[float], Frame | None], verdicts: Verdicts,
                  counters: Counters, wake: Callable[[], None],
-                 tell: Callable[[str, bool], None], pauses: backoff.Backoff | None = None):
+                 tell: Callable[[str, bool], None],
+                 heard_time: Callable[[float, float], None],
+                 pauses: backoff.Backoff | None = None):
         self._outbox = outbox
         self._take = take
         self._verdicts = verdicts
         self._counters = counters
         self._wake = wake
         self._tell = tell
+        self._heard_time = heard_time
         self._outcomes: deque[Outcome] = deque()
         self._backoff = pauses or backoff.Backoff()
         self._next_post = 0.0
         self._on_its_way = False
         self._failing = False
+        # Which frame failed last, and how often in a row.
+        self._failed = (0, 0)
         self._ingest = HttpIngest(
             gateway_url, api_key, source_id, user_agent, self._outcome_came, counters)
 
@@ -92,16 +100,26 @@ class HttpRoad:
     def _heed(self, outcome: Outcome, now: float) -> None:
         frame = outcome.frame
         self._on_its_way = False
+        if outcome.date_ms is not None:
+            # It is cut to whole seconds: in the middle of that second on average.
+            self._heard_time(outcome.date_ms + 500, outcome.round_trip_s + 1.0)
         if outcome.result is Result.STORED:
             self._backoff.succeeded()
-            self._verdicts.stored([frame.key])
+            if outcome.dropped:
+                self._verdicts.dropped(frame.key, outcome.dropped)
+            else:
+                self._verdicts.stored([frame.key])
             self._failing = False
             self._tell('', False)
             return
         if outcome.result is Result.CONTENT_REFUSED:
             self._verdicts.refused([frame.key], 'gateway_refused', outcome.detail)
             return
-        if outcome.result is Result.POSTPONE:
+        again = self._failed[1] + 1 if self._failed[0] == frame.key else 1
+        self._failed = frame.key, again
+        # Should it be the frame that a gateway stumbles over, others are not to wait for it.
+        if outcome.result is Result.POSTPONE or again >= MOST_FAILURES:
+            self._failed = (0, 0)
             self._outbox.postpone(frame.key)
         else:
             self._outbox.give_back([frame.key])

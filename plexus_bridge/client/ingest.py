@@ -11,19 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
 import enum
 import gzip
 import math
-import os
 import queue
 import threading
+import time
 
 import requests
 
 from plexus_bridge import encoding
+from plexus_bridge.client.tls import ca_bundle
 from plexus_bridge.config.gateway_url import is_loopback
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.frames import Frame
+from plexus_bridge.points import FIRST_MILLISECOND_STAMP
 
 TIMEOUT_S = 10.0
 GZIP_FROM_BYTES = 1024
@@ -46,12 +50,20 @@ class Result(enum.Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The answer to one frame; `retry_after_s` if the gateway named a time."""
+    """
+    The answer to one frame; `retry_after_s` if the gateway named a time.
+
+    Of a stored frame `dropped` points were thrown away. `date_ms` is the gateway's time as its
+    answer says it, in whole seconds, `round_trip_s` how long that took.
+    """
 
     frame: Frame
     result: Result
     detail: str = ''
     retry_after_s: float | None = None
+    dropped: int = 0
+    date_ms: int | None = None
+    round_trip_s: float = 0.0
 
 
 class HttpIngest:
@@ -104,6 +116,7 @@ class HttpIngest:
             body = gzip.compress(body, GZIP_LEVEL)
             headers['Content-Encoding'] = 'gzip'
         self._counters.add('bytes_sent_http', len(body))
+        started = time.monotonic()
         try:
             # A redirect is never followed: it would turn the POST into something else.
             response = self._session.post(
@@ -111,7 +124,8 @@ class HttpIngest:
         except requests.RequestException as error:
             return Outcome(frame, Result.RETRY, f'{self._url}: {_reason(error)}')
         with response:
-            return self._judge(frame, response)
+            return replace(self._judge(frame, response), date_ms=_date_ms(response),
+                           round_trip_s=time.monotonic() - started)
 
     def _judge(self, frame: Frame, response: requests.Response) -> Outcome:
         status = response.status_code
@@ -139,10 +153,17 @@ class HttpIngest:
                 f'{self._url}: saw {response.text[:80]!r}, expected {{"success": true, "count": '
                 '…}: this is no Plexus gateway')
         # Older gateways skip without saying so: what is missing from the count was dropped.
-        dropped = max(dropped, frame.points - count)
-        if dropped > 0:
-            self._counters.drop('gateway_dropped', dropped)
-        return Outcome(frame, Result.STORED)
+        dropped = min(max(dropped, frame.points - count, 0), frame.points)
+        return Outcome(frame, Result.STORED, dropped=dropped)
+
+
+def _date_ms(response: requests.Response) -> int | None:
+    try:
+        date = parsedate_to_datetime(response.headers['Date'])
+    except (KeyError, ValueError, TypeError):
+        return None
+    milliseconds = int(date.timestamp() * 1000)
+    return milliseconds if milliseconds >= FIRST_MILLISECOND_STAMP else None
 
 
 def _retry_after(response: requests.Response) -> float | None:
@@ -164,8 +185,7 @@ def open_session(url: str) -> requests.Session:
     session.trust_env = False
     if not is_loopback(url):
         session.proxies.update(requests.utils.get_environ_proxies(url))
-        session.verify = (os.environ.get('REQUESTS_CA_BUNDLE')
-                          or os.environ.get('CURL_CA_BUNDLE') or True)
+    session.verify = ca_bundle() or True
     return session
 
 

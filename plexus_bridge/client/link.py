@@ -80,7 +80,7 @@ class Link:
         self._http = HttpRoad(
             gateway_url, hello.api_key, hello.source_id, user_agent, outbox=outbox,
             take=self._sending.take_for_http, verdicts=self._verdicts, counters=counters,
-            wake=self.wake, tell=self._tell_http, pauses=http_pauses)
+            wake=self.wake, tell=self._tell_http, heard_time=self._heard_time, pauses=http_pauses)
         self._socket: DeviceSocket | None = None
         self._socket_backoff = backoff.Backoff()
         self._error_backoff = backoff.Backoff()

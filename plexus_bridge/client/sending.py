@@ -209,7 +209,7 @@ class Sending:
         self.rate.note(self._counters['bytes_sent'], self._counters['video_bytes_sent'],
                        way.unsent_bytes, now)
         carried = self.rate.bytes_per_s
-        self._outbox.bundle_bytes = MAX_FRAME_BYTES if carried is None else round(min(
+        self._outbox.bundle_bytes = self._window.message_bytes if carried is None else round(min(
             max(carried * LONGEST_MESSAGE_S, SMALLEST_BUNDLE_BYTES), MAX_FRAME_BYTES))
         if self._video is not None:
             self._video.bytes_per_s = self.rate.left_for_video(self._limit)

@@ -13,6 +13,9 @@ from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.protocol import device_events
 
+# After so many connections that ended with the same frame unanswered, others are tried first.
+MOST_BREAKS = 3
+
 log = logging.getLogger(__name__)
 
 # Answers by which a gateway refuses a frame for what is in it: parts of it may pass.
@@ -27,6 +30,8 @@ class Verdicts:
         self._counters = counters
         self._news = news
         self.last_acknowledged_ms = 0
+        # How often in a row a frame was the oldest that stayed without an answer.
+        self._suspect = (0, 0)
 
     def stored(self, keys: Sequence[int]) -> None:
         """Let frames go that the gateway has safe."""
@@ -35,7 +40,17 @@ class Verdicts:
         self._outbox.on_settled()
 
     def returned(self, keys: Sequence[int]) -> None:
-        """Take back frames of which nobody knows what became."""
+        """
+        Take back frames of which nobody knows what became, oldest first.
+
+        One that breaks every connection lets others go first: it may be the reason.
+        """
+        key, times = self._suspect
+        self._suspect = keys[0], times + 1 if keys[0] == key else 1
+        if self._suspect[1] >= MOST_BREAKS:
+            self._suspect = (0, 0)
+            self._counters.add('frames_suspected')
+            self._outbox.postpone(keys[0])
         self._counters.add('frames_resent', self._outbox.give_back(keys))
 
     def too_long(self, key: int) -> None:
@@ -50,6 +65,11 @@ class Verdicts:
             self.refused(event.keys, reason, f'{event.code} {event.detail}')
         else:
             self._throw_away(event.keys, reason, f'{event.code} {event.detail}')
+
+    def dropped(self, key: int, points: int) -> None:
+        """Let a frame go of which the gateway stored all but so many points."""
+        self._outbox.lose([key], 'gateway_dropped', points)
+        self.last_acknowledged_ms = time.time_ns() // 1_000_000
 
     def refused(self, keys: Sequence[int], reason: str, detail: str) -> None:
         """Offer frames again in halves, until the points are alone that cannot pass."""

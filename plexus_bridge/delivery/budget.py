@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import enum
 
+from plexus_bridge.delivery.frames import MAX_FRAME_BYTES
+
 # A bucket holds what may be sent in so many seconds.
 _BURST_S = 1.0
 # Gateways take 2000 messages per second of a source, older ones 500 (protocol section 6.11).
@@ -18,6 +20,9 @@ _RECOVERY_PER_S = 0.02
 TARGET_DELAY_S = 0.05
 SMALLEST_WINDOW_BYTES = 32_000
 LARGEST_WINDOW_BYTES = 2_000_000
+# One message may be as long as is answered within this, and this long.
+MESSAGE_S = 0.1
+LARGEST_MESSAGE_BYTES = 450_000
 
 
 class Level(enum.IntEnum):
@@ -114,6 +119,13 @@ class Window:
         self._quickest_s: float | None = None
         self._sent: dict[int, tuple[int, float]] = {}
         self._bytes = 0
+        self._answered_per_s = 0.0
+
+    @property
+    def message_bytes(self) -> int:
+        """How long a message may be, seen from how soon the last ones were answered."""
+        return round(min(max(self._answered_per_s * MESSAGE_S, MAX_FRAME_BYTES),
+                         LARGEST_MESSAGE_BYTES))
 
     @property
     def has_room(self) -> bool:
@@ -132,7 +144,8 @@ class Window:
             return
         pressed = self._bytes >= self._limit
         self._bytes -= size
-        delay = now - sent_at
+        delay = max(now - sent_at, 1e-4)
+        self._answered_per_s += (size / delay - self._answered_per_s) / 8
         if self._quickest_s is None or delay < self._quickest_s:
             self._quickest_s = delay
         self._quickest_s *= 1.001
@@ -147,3 +160,4 @@ class Window:
         self._bytes = 0
         self._limit = float(SMALLEST_WINDOW_BYTES)
         self._quickest_s = None
+        self._answered_per_s = 0.0
