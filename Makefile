@@ -46,8 +46,6 @@ bench: env
 
 trials: env
 	$(IN_ENV) python test/trials/kill_rounds.py
-
-trials: env
 	$(IN_ENV) python test/trials/python_kill_rounds.py
 	$(IN_ENV) python test/trials/driving.py
 

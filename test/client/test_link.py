@@ -554,3 +554,103 @@ def test_a_link_that_is_asked_to_comes_back_at_once_and_says_anew_what_it_can_do
     assert [len(hello['commands']) for hello in heard] == [1, 2]
     assert control.calls.count('lost') == 2
     assert sorted(set(store.values)) == list(range(5))
+
+
+def test_a_gateway_that_finds_a_message_too_long_gets_its_halves(robot_at):
+    store = Store()
+
+    def take(connection: ServerConnection, frame: dict[str, Any]) -> None:
+        if frame['type'] == 'telemetry' and len(frame['points']) > 4:
+            connection.close(1009, 'message too big')
+        else:
+            Store.take(store, connection, frame)
+
+    store.take = take
+    with ScriptedSocket(store.serve) as gateway:
+        robot = robot_at(gateway.url)
+        send_together(robot, range(40))
+        flush_until(robot, lambda: robot.outbox.idle and not robot.journal.points, 'all told')
+        robot.close()
+    assert sorted(set(store.values)) == list(range(40))
+    assert robot.counters.dropped() == {}
+
+
+def test_a_single_message_that_is_too_long_is_given_up_and_counted(robot_at):
+    store = Store()
+
+    def take(connection: ServerConnection, frame: dict[str, Any]) -> None:
+        if frame['type'] == 'telemetry' and {7} & {p['value'] for p in frame['points']}:
+            connection.close(1009, 'message too big')
+        else:
+            Store.take(store, connection, frame)
+
+    store.take = take
+    with ScriptedSocket(store.serve) as gateway:
+        robot = robot_at(gateway.url)
+        send_together(robot, range(16))
+        flush_until(robot, lambda: robot.outbox.idle and not robot.journal.points, 'all told')
+        robot.close()
+    assert sorted(set(store.values)) == sorted(set(range(16)) - {7})
+    assert robot.counters.dropped() == {'gateway_message_too_big': 1}
+
+
+def test_a_frame_that_breaks_every_connection_does_not_hold_up_others(robot_at):
+    store = Store()
+
+    def take(connection: ServerConnection, frame: dict[str, Any]) -> None:
+        if frame['type'] == 'telemetry' and {0} & {p['value'] for p in frame['points']}:
+            connection.socket.shutdown(socket.SHUT_RDWR)
+        else:
+            Store.take(store, connection, frame)
+
+    store.take = take
+    with ScriptedSocket(store.serve) as gateway:
+        robot = robot_at(gateway.url)
+        robot.outbox.bundle_bytes = 0
+        robot.send(0)
+        robot.until(lambda: robot.counters['frames_resent'] >= 1, 'it broke a connection')
+        robot.send(*range(1, 6))
+        flush_until(robot, lambda: {1, 2, 3, 4, 5} <= set(store.values), 'the others are stored')
+        assert robot.counters['frames_suspected'] >= 1
+        assert robot.counters.dropped() == {}
+        robot.close()
+    assert robot.journal.points >= 0
+
+
+@pytest.mark.parametrize('code', ['RATE_LIMITED', 'SOURCE_LIMIT', 'DEVICE_LIMIT'])
+def test_frames_that_exceed_a_limit_are_counted_by_code_and_not_sent_again(robot_at, code):
+    store = Store()
+    refused: list[int] = []
+
+    def take(connection: ServerConnection, frame: dict[str, Any]) -> None:
+        if frame['type'] == 'telemetry' and not refused:
+            refused.extend(point['value'] for point in frame['points'])
+            connection.send(json.dumps({'type': 'error', 'code': code, 'seq': frame['seq']}))
+        else:
+            Store.take(store, connection, frame)
+
+    store.take = take
+    with ScriptedSocket(store.serve) as gateway:
+        robot = robot_at(gateway.url)
+        robot.send(1, 2)
+        robot.until(lambda: refused, 'refused')
+        robot.send(3, 4)
+        flush_until(robot, lambda: robot.outbox.idle and not robot.journal.points, 'all told')
+        robot.close()
+    assert set(store.values) | set(refused) == {1, 2, 3, 4}
+    assert not set(store.values) & set(refused)
+    assert robot.counters.dropped() == {f'gateway_{code.lower()}': len(refused)}
+
+
+def test_the_plan_that_has_no_socket_leaves_http_for_good(robot_at):
+    def script(connection: ServerConnection) -> None:
+        connection.recv()
+        connection.send(json.dumps({'type': 'error', 'code': 'streaming_requires_plan'}))
+        connection.close(1008)
+
+    with ScriptedSocket(script) as gateway:
+        robot = robot_at(gateway.url)
+        robot.until(lambda: robot.link.status.without_socket, 'told so')
+        robot.send(1)
+        robot.until(lambda: robot.counters['frames_sent_http'] >= 1, 'posted')
+        robot.close()
