@@ -33,6 +33,7 @@ from plexus_bridge.commands.runs import Runs
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import CommandError
 from plexus_bridge.protocol.commands import CommandReports
+from plexus_bridge.protocol.commands import MAX_RUN_ID
 from plexus_bridge.protocol.commands import read_run
 from plexus_bridge.protocol.commands import RunRecord
 from plexus_bridge.protocol.commands import RunRequest
@@ -246,7 +247,8 @@ class Dispatcher:
 
     def _receive_typed(self, message: Mapping[str, Any], now: float) -> None:
         identity, name = message.get('id'), message.get('command')
-        if not isinstance(identity, str) or not isinstance(name, str):
+        if not (isinstance(identity, str) and len(identity) <= MAX_RUN_ID
+                and isinstance(name, str) and len(name) <= MAX_RUN_ID):
             self.counters.add('command_runs_without_id')
             return
         self.counters.add('command_runs_received')

@@ -423,7 +423,8 @@ def test_a_legacy_command_that_comes_twice_runs_once(gateway, target):
 
 
 @pytest.mark.parametrize('message', [
-    {'command': 'dock'}, {'id': 'c'}, {'id': 7, 'command': 'dock'}, {'id': 'c', 'command': {}}])
+    {'command': 'dock'}, {'id': 'c'}, {'id': 7, 'command': 'dock'}, {'id': 'c', 'command': {}},
+    {'id': 'x' * 600, 'command': 'dock'}])
 def test_a_legacy_command_without_id_or_name_is_counted(gateway, message):
     assert gateway.send(type='typed_command', **message) == []
     assert gateway.dispatcher.counters['command_runs_without_id'] == 1

@@ -94,6 +94,11 @@ def test_an_order_is_on_the_topic_within_20_ms_and_every_stop_stops(rig, recorde
     assert stop.zero_s < 0.2
     assert bridge.wait() == 0
     operator.close()
+    events = rig.gateway.get('/v1/sources/robot-1/events')
+    told = str(events)
+    for text in ('teleop.started', 'Ada drives', 'stopped: no order for 300 ms', 'teleop.ended',
+                 'Ada no longer drives: the operator released the robot'):
+        assert text in told, events
 
 
 def test_a_gateway_or_a_bridge_that_is_killed_stops_the_robot(rig, recorder, wait_until):
@@ -123,7 +128,7 @@ def test_what_a_bad_network_does_to_orders_never_moves_the_robot_late(
     with ScriptedSocket(network.script) as gateway:
         file = tmp_path / 'robot.yaml'
         file.write_text(teleop_map(
-            gateway.url, acceleration=1000, latency='{slow: 499, stop: 500}'))
+            gateway.url, acceleration=1_000_000, latency='{slow: 499, stop: 500}'))
         start('plexus_bridge.nodes.simulated_robot', '--ros-args', '-p', 'patrol:=false')
         wait_until(lambda: recorder.seen, 'the robot is there')
         bridge = start('plexus_bridge.cli', 'run', str(file), PLEXUS_API_KEY='plx_test')

@@ -184,9 +184,10 @@ class Operator:
 
 def drive_until_fast(recorder: Recorder, operator: Operator, linear: float,
                      seconds: float = 15.0) -> None:
-    """Send orders at a joystick's rate until the robot goes as fast as they say."""
+    """Send orders at a joystick's rate until they are heard and the robot goes as they say."""
     deadline = time.monotonic() + seconds
-    while recorder.speed < 0.97 * abs(linear):
+    while recorder.speed < 0.97 * abs(linear) or not (
+            recorder.heard and abs(recorder.heard[-1].linear - linear) < 1e-6):
         assert time.monotonic() < deadline, (
             f'{recorder.speed} m/s after {seconds} s: {recorder.heard[-3:]}, {operator.ends[-2:]}')
         operator.drive(linear)
