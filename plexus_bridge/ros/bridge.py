@@ -305,7 +305,8 @@ def check_known_types(robot_map: RobotMap) -> None:
             continue
         captures = dict.fromkeys(TopicPattern(rule.topic).names, '1')
         for line in problems_of(planned, layout, captures):
-            document.problem(rule.place, line)
+            fields = (*rule.place, 'fields')
+            document.problem(fields if fields in document.places else rule.place, line)
     for command in robot_map.commands:
         for place, text in command_problems(command, part_layout):
             document.problem(place, text)

@@ -78,7 +78,8 @@ def test_it_runs_for_the_time_asked_for_and_leaves_nothing(
     # 200 points/s of the IMU, 80 of odometry, 50 of the joints, 12 of the rest and at most 15 of
     # the laser, whose beams through the window have no value; less on a machine that is busy.
     assert 150 < int(reports[-1][1]) < 400
-    assert 36 <= int(reports[-1][2]) <= 39
+    # 36 to 39 of the robot, 6 to 10 about the delivery itself.
+    assert 42 <= int(reports[-1][2]) <= 49
     assert f'http://127.0.0.1:{port}' in demo.output
     key = (Path(ros_environment['PLEXUS_HOME']) / 'gateway' / 'key').read_text().strip()
     assert f'API key   {key} ' in demo.output
