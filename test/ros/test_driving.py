@@ -68,7 +68,7 @@ def rig(start, tmp_path, ros_environment, wait_until, recorder) -> Rig:
 
 
 def test_an_order_is_on_the_topic_within_20_ms_and_every_stop_stops(rig, recorder, wait_until):
-    bridge = rig.start_bridge(acceleration=100)
+    bridge = rig.start_bridge(acceleration=None)
     wait_until(lambda: rig.gateway.knows('robot-1'), f'the bridge is connected; {bridge.output}')
     operator = rig.operator()
     drive_until_fast(recorder, operator, 0.3)  # all have found each other
@@ -128,7 +128,7 @@ def test_what_a_bad_network_does_to_orders_never_moves_the_robot_late(
     with ScriptedSocket(network.script) as gateway:
         file = tmp_path / 'robot.yaml'
         file.write_text(teleop_map(
-            gateway.url, acceleration=1_000_000, latency='{slow: 499, stop: 500}'))
+            gateway.url, acceleration=None, latency='{slow: 499, stop: 500}'))
         start('plexus_bridge.nodes.simulated_robot', '--ros-args', '-p', 'patrol:=false')
         wait_until(lambda: recorder.seen, 'the robot is there')
         bridge = start('plexus_bridge.cli', 'run', str(file), PLEXUS_API_KEY='plx_test')

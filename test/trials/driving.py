@@ -104,7 +104,7 @@ class Rig:
 
 
 def measure_latency(processes: Processes, recorder: Recorder) -> bool:
-    operator = Rig(processes, acceleration=100).operator()
+    operator = Rig(processes, acceleration=None).operator()
     drive_until_fast(recorder, operator, 0.3)  # all have found each other
     found = sorted(latencies(recorder, operator, 1000))
     operator.close()
@@ -151,7 +151,7 @@ def try_bad_network(processes: Processes, recorder: Recorder) -> bool:
     with ScriptedSocket(network.script) as gateway:
         file = processes.folder / 'bad_network.yaml'
         file.write_text(teleop_map(
-            gateway.url, acceleration=1_000_000, latency='{slow: 499, stop: 500}'))
+            gateway.url, acceleration=None, latency='{slow: 499, stop: 500}'))
         bridge = processes.start(
             'plexus_bridge.cli', 'run', str(file), PLEXUS_API_KEY='plx_trial')
         until(network.done.is_set, 'all orders are through', ORDERS / 80 + 60)
