@@ -91,6 +91,7 @@ class Dispatcher:
         self._messages: deque[Mapping[str, Any]] = deque()
         self._legacy_ids: deque[str] = deque(maxlen=_REMEMBERED_IDS)
         self._live = False
+        self._told_forgotten = 0
 
     # -- what there is to run
 
@@ -178,6 +179,12 @@ class Dispatcher:
             messages = [*self._momentary.messages_to_send(), *self._messages,
                         *self._lasting.messages_to_send()]
             self._messages.clear()
+            forgotten = self._lasting.statuses_forgotten - self._told_forgotten
+            self._told_forgotten += forgotten
+        if forgotten:
+            self.counters.drop('command_statuses', forgotten)
+            log.warning('%d statuses of commands were given up: the gateway does not acknowledge '
+                        'them', forgotten)
         return messages
 
     def deadline(self) -> float | None:
@@ -191,8 +198,8 @@ class Dispatcher:
         """
         Run a declared command for a program of the robot's; `told` hears every status.
 
-        A `run_id` that is known is not run again: `told` hears the state of the first, and there
-        is no Run. CommandError for a refusal. Any thread may call.
+        A `run_id` that is known is not run again: `told` hears the end of the first, and there is
+        no Run. CommandError for a refusal. Any thread may call.
         """
         now = time.monotonic()
         request = RunRequest(run_id or f'local-{uuid.uuid4()}', command, params,
@@ -200,6 +207,8 @@ class Dispatcher:
         with self._lock:
             known = self._local.find(request.run_id)
             if known is not None:
+                if not known.final:
+                    raise CommandError('duplicate', f'run {known.run_id} is in progress')
                 told(known.run_id, known.body())
                 return None
             entry, taken = self._runs.judge(request)

@@ -86,8 +86,15 @@ class ControlPlane:
             streams, self.dispatcher.send, lambda: sensors(intake)))
         self.add_agent(ProgramMessages(
             self._programs, self.dispatcher.send, self.dispatcher.cancel))
-        offer = Offer(self._node, self.dispatcher, self._chores, self._map.commands,
-                      link.reconnect)
+
+        def readvertise() -> bool:
+            # To connect anew stops whoever drives: that can wait until nobody does.
+            if self._driver is not None and self._driver.operator:
+                return False
+            link.reconnect()
+            return True
+
+        offer = Offer(self._node, self.dispatcher, self._chores, self._map.commands, readvertise)
         LocalServices(self._node, streams, offer.declare, offer.withdraw)
         self._runs = LocalRuns(self._node, self._chores, runs)
 

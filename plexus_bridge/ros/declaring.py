@@ -34,11 +34,11 @@ class Offer:
     """
     Offers commands to a dispatcher; on the executor's thread after construction.
 
-    `readvertise` is called when the gateway has to hear of a change.
+    `readvertise` is called when the gateway has to hear of a change; False: not now, ask again.
     """
 
     def __init__(self, node: Node, dispatcher: Dispatcher, chores: Chores,
-                 rules: Sequence[CommandRule], readvertise: Callable[[], None]):
+                 rules: Sequence[CommandRule], readvertise: Callable[[], bool]):
         self._node = node
         self._dispatcher = dispatcher
         self._chores = chores
@@ -87,5 +87,5 @@ class Offer:
         self._dispatcher.add(rule.declaration, MapTarget(self._node, rule, self._chores))
 
     def _tell(self) -> None:
-        self._timer.cancel()
-        self._readvertise()
+        if self._readvertise():
+            self._timer.cancel()

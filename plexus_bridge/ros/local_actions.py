@@ -37,6 +37,7 @@ class LocalActions:
         # By goal: how to end it early.
         self._cancels: dict[bytes, Callable[[], object]] = {}
         group = ReentrantCallbackGroup()
+        # Kept, for nobody else does.
         self._servers = [
             ActionServer(node, kind, f'~/{name}', execute, callback_group=group,
                          cancel_callback=self._cancel)
@@ -44,16 +45,16 @@ class LocalActions:
                 (RunCommand, 'run_command', self._run_command),
                 (Execute, 'execute', self._execute))]
 
-    def close(self) -> None:
-        """Offer them no more."""
-        for server in self._servers:
-            server.destroy()
-
     def _cancel(self, handle: Any) -> CancelResponse:
         cancel = self._cancels.get(bytes(handle.goal_id.uuid))
         if cancel is not None:
             cancel()
         return CancelResponse.ACCEPT
+
+    def _on_cancel(self, handle: Any, cancel: Callable[[], object]) -> None:
+        self._cancels[bytes(handle.goal_id.uuid)] = cancel
+        if handle.is_cancel_requested:  # before it began
+            cancel()
 
     # -- commands
 
@@ -74,7 +75,7 @@ class LocalActions:
             return _failed(handle, result, error.code, str(error))
         if run is not None:
             result.run_id = run.run_id
-            self._cancels[bytes(handle.goal_id.uuid)] = run.cancel
+            self._on_cancel(handle, run.cancel)
         status: Mapping[str, Any] = await end
         self._cancels.pop(bytes(handle.goal_id.uuid), None)
         if status['state'] == 'failed':
@@ -109,7 +110,7 @@ class LocalActions:
             result.message = str(error)
             handle.abort()
             return result
-        self._cancels[bytes(handle.goal_id.uuid)] = program.cancel
+        self._on_cancel(handle, program.cancel)
         await output.end
         self._cancels.pop(bytes(handle.goal_id.uuid), None)
         result.exit_code = output.code

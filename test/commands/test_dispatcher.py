@@ -454,6 +454,8 @@ def test_a_program_of_the_robot_runs_commands_as_the_dashboard_does(gateway, tar
 
     run = gateway.dispatcher.run_local('dock', {'bay': 1}, hear, run_id='mine')
     assert run is target.runs[0]
+    with pytest.raises(CommandError, match='run mine is in progress'):
+        gateway.dispatcher.run_local('dock', {'bay': 1}, hear, run_id='mine')
     run.running()
     run.progress(5)
     run.succeed({'at': 1})
@@ -464,6 +466,14 @@ def test_a_program_of_the_robot_runs_commands_as_the_dashboard_does(gateway, tar
     assert gateway.hear() == []  # the gateway has not asked for it
     with pytest.raises(CommandError, match='unknown command: fly'):
         gateway.dispatcher.run_local('fly', {}, hear)
+
+
+def test_statuses_that_nobody_acknowledges_are_given_up_and_told(gateway, caplog):
+    for number in range(400):
+        gateway.now += 1.0
+        gateway.run(f'r{number}', 'fly')
+    assert gateway.dispatcher.counters.dropped() == {'command_statuses': 144}
+    assert '1 statuses of commands were given up' in caplog.text
 
 
 # -- everything at once

@@ -40,6 +40,7 @@ commands:
   - {{name: wait, steps: [{{pause_s: 60}}]}}
   - {{name: greet, steps: [{{pause_s: 0.01}}], params: {{n: {{type: integer}}}}}}
 execute: {{allow: ['{python} -c *', 'sleep *']}}
+configurable_nodes: [/test]
 '''
 
 
@@ -119,6 +120,13 @@ def test_streams_sessions_and_rates(robot):
     assert 'stands both' in robot.call(
         Configure, 'configure', sensor='/t', settings=[KeyValue(key='a', value='1')],
         settings_json='{"a": 1}').message
+
+    robot.graph.node.declare_parameter('range', 2)
+    assert robot.call(Configure, 'configure', sensor='test', settings_json='{"range": 8}').success
+    robot.graph.spin_until(
+        lambda: robot.graph.node.get_parameter('range').value == 8, 'the node is configured')
+    assert "sensor: saw 'other'" in robot.call(
+        Configure, 'configure', sensor='other', settings_json='{"range": 8}').message
 
     started = robot.call(StartSession, 'start_session', session_name='Test drive')
     assert started.success

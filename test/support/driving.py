@@ -245,7 +245,8 @@ def measure_stop(recorder: Recorder, happen: Callable[[], object], seconds: floa
 
 class BadNetwork:
     """
-    A gateway whose operator drives over a network that delays, drops, reorders and duplicates.
+    A gateway whose operator drives over a network that delays, drops, reorders and duplicates,
+    and now and then holds everything back for up to two seconds.
 
     `script` is for `ScriptedSocket`. Each order has a velocity of its own, so that what comes out
     on the topic tells which order it was; `issued` has when each was sent.
@@ -267,6 +268,7 @@ class BadNetwork:
         self._echo: float | None = None
         self._waiting: list[tuple[float, int, str]] = []
         self._number = 0
+        self._held_until = 0.0
 
     def script(self, connection: Any) -> None:
         """Let the bridge in and drive; returns when the connection ends."""
@@ -279,7 +281,7 @@ class BadNetwork:
                 if now >= next_order and self.sent < self._orders:
                     next_order += self._period_s
                     self._send_order(now)
-                while self._waiting and self._waiting[0][0] <= now:
+                while self._waiting and self._waiting[0][0] <= now and now >= self._held_until:
                     connection.send(heapq.heappop(self._waiting)[2])
                     self.arrived += 1
                 if self.sent >= self._orders and not self._waiting:
@@ -292,6 +294,8 @@ class BadNetwork:
 
     def _send_order(self, now: float) -> None:
         self.sent += 1
+        if self.sent % 100 == 0:  # as TCP does: nothing comes, and then all of it in order
+            self._held_until = now + self._random.uniform(0.2, 2.0)
         chance = self._random.random()
         velocity: Any = round(0.1 + 0.8 * self.sent / self._orders, 7)
         params: dict[str, Any] = {}

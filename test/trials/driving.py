@@ -161,8 +161,8 @@ def try_bad_network(processes: Processes, recorder: Recorder) -> bool:
         bridge.wait(10.0)
     problems = network.problems(recorder)
     print(f'{ORDERS:,} orders at 80 Hz through a network that delays (up to 3 s), drops (10 %), '
-          f'reorders and doubles (10 %): {network.arrived:,} arrived, {network.followed:,} were '
-          f'followed; refused: {dict(sorted(network.refused.items()))}')
+          f'reorders, doubles (10 %) and stalls: {network.arrived:,} arrived, '
+          f'{network.followed:,} were followed; refused: {dict(sorted(network.refused.items()))}')
     print(f'  late or outside of limits: {len(problems)}; at rest in the end: {at_rest}')
     print('\n'.join(problems[:10]))
     return not problems and at_rest
