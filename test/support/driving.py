@@ -246,13 +246,14 @@ def measure_stop(recorder: Recorder, happen: Callable[[], object], seconds: floa
 class BadNetwork:
     """
     A gateway whose operator drives over a network that delays, drops, reorders and duplicates,
-    and now and then holds everything back for up to two seconds.
+    and, where it `stalls`, now and then holds everything back for up to two seconds.
 
     `script` is for `ScriptedSocket`. Each order has a velocity of its own, so that what comes out
     on the topic tells which order it was; `issued` has when each was sent.
     """
 
-    def __init__(self, orders: int, rate_hz: float, seed: int):
+    def __init__(self, orders: int, rate_hz: float, seed: int, *, stalls: bool = False):
+        self._stalls = stalls
         self._orders = orders
         self._period_s = 1 / rate_hz
         self._random = random.Random(seed)
@@ -294,7 +295,8 @@ class BadNetwork:
 
     def _send_order(self, now: float) -> None:
         self.sent += 1
-        if self.sent % 100 == 0:  # as TCP does: nothing comes, and then all of it in order
+        if self._stalls and self.sent % 100 == 0:
+            # As TCP does: nothing comes, and then all of it in order.
             self._held_until = now + self._random.uniform(0.2, 2.0)
         chance = self._random.random()
         velocity: Any = round(0.1 + 0.8 * self.sent / self._orders, 7)
@@ -334,7 +336,10 @@ class BadNetwork:
     def _hear(self, connection: Any, message: dict[str, Any]) -> None:
         if message['type'] == 'telemetry':
             connection.send(json.dumps({'type': 'telemetry_ack', 'seq': message['seq']}))
-        if message['type'] != 'command_status' or self._random.random() < 0.1:
+        if message['type'] != 'command_status':
+            return
+        is_grant = 'lease' in (message.get('result') or {})
+        if not is_grant and self._random.random() < 0.1:
             return
         if message['state'] == 'succeeded':
             self.accepted += 1

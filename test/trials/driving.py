@@ -147,7 +147,7 @@ def measure_stops(processes: Processes, recorder: Recorder) -> bool:
 
 
 def try_bad_network(processes: Processes, recorder: Recorder) -> bool:
-    network = BadNetwork(ORDERS, 80.0, seed=1)
+    network = BadNetwork(ORDERS, 80.0, seed=1, stalls=True)
     with ScriptedSocket(network.script) as gateway:
         file = processes.folder / 'bad_network.yaml'
         file.write_text(teleop_map(
