@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import enum
+import time
 
 from plexus_bridge.client.gateway_clock import ClockEstimate
 
@@ -44,8 +45,13 @@ class LinkStatus:
 
     @property
     def correction_ms(self) -> int:
-        """What to add to our clock to have the gateway's: nothing that could be mere delay."""
-        if self.clock_offset_ms is None or self.clock_error_ms is None \
-                or abs(self.clock_offset_ms) <= self.clock_error_ms:
+        """
+        What to add to our clock now to have the gateway's: nothing that could be mere delay.
+
+        Steps of our clock are taken out; `gateway_clock.StampClock` also keeps stamps in order.
+        """
+        if self.clock is None:
             return 0
-        return round(self.clock_offset_ms)
+        now = time.monotonic()
+        offset_ms = self.clock.now_ms(now) - time.time() * 1000
+        return round(offset_ms) if abs(offset_ms) > self.clock.error_at(now) else 0

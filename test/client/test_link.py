@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
 from plexus_bridge.client.device_socket import socket_url
+from plexus_bridge.client.gateway_clock import ClockEstimate
 from plexus_bridge.client.link import Link
 from plexus_bridge.client.link_status import LinkStatus
 from plexus_bridge.client.link_status import Transport
@@ -121,10 +122,18 @@ def test_data_goes_over_the_socket_and_is_forgotten_once_acknowledged(robot_at):
 
 
 @pytest.mark.parametrize(('offset', 'error', 'correction'), [
-    (None, None, 0), (3.0, 5.0, 0), (-5000.4, 5.0, -5000), (12_000.0, 30.0, 12_000)])
+    (30.0, 50.0, 0), (-5000.0, 50.0, -5000), (12_000.0, 30.0, 12_000)])
 def test_an_offset_that_may_be_mere_delay_corrects_nothing(offset, error, correction):
-    status = LinkStatus(clock_offset_ms=offset, clock_error_ms=error)
-    assert status.correction_ms == correction
+    clock = ClockEstimate(time.time() * 1000 + offset, error, time.monotonic())
+    assert abs(LinkStatus(clock=clock).correction_ms - correction) <= 10
+    assert LinkStatus().correction_ms == 0
+
+
+def test_a_step_of_the_system_clock_is_taken_out_of_what_is_stamped(monkeypatch):
+    status = LinkStatus(clock=ClockEstimate(time.time() * 1000, 5.0, time.monotonic()))
+    wall = time.time
+    monkeypatch.setattr(time, 'time', lambda: wall() - 3600)
+    assert abs(status.correction_ms - 3_600_000) <= 10
 
 
 @pytest.mark.parametrize('misbehaviour', [
