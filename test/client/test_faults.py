@@ -72,8 +72,8 @@ def robot_at(tmp_path, gateway, monkeypatch) -> Iterator[Callable[..., LinkRobot
         robot.close()
 
 
-@pytest.mark.parametrize('durability', ['always', 'outage'])
-@pytest.mark.parametrize('fault', ['cut', 'swallow', 'mute', 'pause'])
+@pytest.mark.parametrize(('fault', 'durability'), [
+    ('cut', 'always'), ('swallow', 'outage'), ('mute', 'always'), ('pause', 'outage')])
 def test_whatever_happens_to_the_link_every_point_arrives_once(
         gateway, robot_at, monkeypatch, fault, durability):
     # A dead link is noticed by what it does not answer; that need not take 30 s here, nor 10.
@@ -142,7 +142,7 @@ def test_a_disk_that_is_full_loses_only_what_it_counts(gateway, tmp_path, wait_u
     assert told['totals']['points_collected'] == told['made']
 
 
-@pytest.mark.parametrize('steps', [[3600.0, -3600.0], [-3600.0, 3600.0], [-2.0], [86400.0]])
+@pytest.mark.parametrize('steps', [[3600.0, -3600.0], [-2.0]])
 def test_steps_of_the_clock_in_an_outage_change_neither_order_nor_completeness(
         gateway, tmp_path, wait_until, steps):
     began_ms = time.time_ns() // 1_000_000 - 1000
@@ -229,13 +229,13 @@ def test_a_byte_budget_is_kept_and_urgent_data_goes_all_the_same(gateway, robot_
     robot.until(lambda: robot.counters['points_acknowledged'], 'the backlog drains')
     started, sent = time.monotonic(), robot.counters['bytes_sent']
     urgent_took = []
-    while time.monotonic() - started < 3.0:
+    while time.monotonic() - started < 2.0:
         moment, total = time.monotonic(), robot.counters['frames_sent']
         robot.make(lane='urgent', text='bumper')
         robot.until(lambda total=total: robot.counters['frames_sent'] > total, 'sent at once')
         urgent_took.append(time.monotonic() - moment)
         time.sleep(0.2)
     spent = robot.counters['bytes_sent'] - sent
-    assert spent < 40_000 * 3 + 40_000 + 128_000
+    assert spent < 40_000 * 2 + 40_000 + 128_000
     assert sorted(urgent_took)[-2] < 0.1, urgent_took
     assert robot.outbox.pending()[0] > 0
