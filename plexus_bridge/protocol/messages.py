@@ -71,5 +71,9 @@ def decode(payload: bytes) -> dict[str, Any]:
 
 
 def is_seq(value: object) -> bool:
-    """Tell whether this is a sequence number: a JSON integer from 1 on (section 6.5)."""
-    return type(value) is int and value >= 1
+    """
+    Tell whether this is a sequence number: a JSON integer from 1 on (section 6.5).
+
+    One that does not fit 64 bits is none: no counter gets there, and no database takes it.
+    """
+    return type(value) is int and 1 <= value < 2**63

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 MAX_WAITING_STATUSES = 1_000
 RETRY_S = 1.0
 READER_PATIENCE_S = 2.0
+CLOSE_PATIENCE_S = 5.0
 PRUNE_EVERY = 1_000
 
 
@@ -51,7 +52,8 @@ class Recorder:
     async def close(self) -> None:
         """Write what waits, if it can be written, and end."""
         if self._store.failure is None:
-            await self._nothing_waits.wait()
+            with contextlib.suppress(asyncio.TimeoutError):  # it may fail at this very moment
+                await asyncio.wait_for(self._nothing_waits.wait(), CLOSE_PATIENCE_S)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -98,6 +100,9 @@ class Recorder:
                 logger.warning('Runs of commands cannot be written now: %s', error)
                 await asyncio.sleep(RETRY_S)
                 self._something.set()
+            except Exception:
+                # What can never be written must not hold up all that can.
+                logger.exception('Runs of commands that cannot be kept are left out')
             if not self._something.is_set():
                 self._nothing_waits.set()
 

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 import sqlite3
 from typing import Any
 
@@ -13,11 +16,13 @@ from commanded_device import status
 import pytest
 
 from plexus_bridge.gateway.commands import records
+from plexus_bridge.gateway.commands.recorder import Recorder
 from plexus_bridge.gateway.commands.records import Status
 from plexus_bridge.gateway.commands.run import Run
 from plexus_bridge.gateway.commands.run import V1
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import Settings
+from plexus_bridge.gateway.storage.store import Store
 
 NOW_MS = 1_790_000_000_000
 RUNS = '/v1/sources/kiln-7/command-runs'
@@ -91,6 +96,53 @@ def test_a_failure_of_the_disk_loses_no_status(
     robot.socket.settimeout(20)
     assert robot.receive()['seq'] == 1
     assert len(client.get(f'{RUNS}/{run["run_id"]}')['run']['statuses']) == 1
+
+
+@pytest.mark.parametrize('seq', [2**63, 2**64 - 1, 2**70, 0, True, '1'])
+def test_a_number_that_is_none_stops_nothing(
+        client: Any, device: Callable[..., Any], seq: object):
+    robot = device('kiln-7', **HELLO)
+    run = client.post(RUNS, {'command': 'once'}).json()['run']
+    robot.receive()
+    robot.send({'type': 'command_status', 'run_id': run['run_id'], 'seq': seq, 'state': 'running'})
+    status(robot, run, 1, 'succeeded', result={})
+    answers = [robot.receive()]
+    while answers[-1]['seq'] != 1 or answers[-1]['seq'] is True:
+        answers.append(robot.receive())
+    assert client.get(f'{RUNS}/{run["run_id"]}')['run']['state'] == 'succeeded'
+
+
+def test_what_can_never_be_written_does_not_hold_up_the_rest(
+        client: Any, gateway: Gateway, caplog: pytest.LogCaptureFixture):
+    async def note(run: Run) -> None:
+        gateway.commands._recorder.note(run)
+        await gateway.commands.written()
+
+    asyncio.run_coroutine_threadsafe(
+        note(replace(run_of(1), created_ms=2**64)), gateway.store._loop).result(20)
+    asyncio.run_coroutine_threadsafe(note(run_of(2)), gateway.store._loop).result(20)
+    assert [run['run_id'] for run in client.get(RUNS)['runs']] == ['run-2']
+    assert 'cannot be kept are left out' in caplog.text
+
+
+def test_a_disk_that_is_full_at_the_end_does_not_keep_the_gateway_from_ending(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr('plexus_bridge.gateway.commands.recorder.CLOSE_PATIENCE_S', 0.2)
+
+    async def fail_while_it_ends() -> None:
+        store = Store(tmp_path / 'gateway.db')
+        store.start()
+        recorder = Recorder(store)
+        recorder.start()
+        connection = store._connection
+        [pages] = connection.execute('PRAGMA page_count').fetchone()
+        connection.execute(f'PRAGMA max_page_count = {pages}')
+        recorder.note(replace(run_of(1), result='x' * 60_000))
+        await asyncio.wait_for(recorder.close(), 10)
+        assert store.failure is not None
+        await store.close()
+
+    asyncio.run(fail_while_it_ends())
 
 
 def test_without_results_devices_are_asked_to_withhold_them(
