@@ -60,7 +60,9 @@ def create_app(gateway: Gateway) -> FastAPI:
         await gateway.close()
 
     # A redirect would lose the points of an SDK that posts to "/ingest/" (section 5.4).
-    app = FastAPI(title='Plexus local gateway', lifespan=lifespan, redirect_slashes=False)
+    # FastAPI's own pages about the routes load their scripts from the internet.
+    app = FastAPI(title='Plexus local gateway', lifespan=lifespan, redirect_slashes=False,
+                  docs_url=None, redoc_url=None)
     app.state.gateway = gateway
     # Fast rather than small: a day of samples over a field radio is what it is for.
     app.add_middleware(GZipMiddleware, minimum_size=MIN_GZIP_BYTES, compresslevel=1)

@@ -211,9 +211,9 @@ class DeviceSocket:
             self._inbox.take(event)
 
     async def _let_in(self, hello: DeviceHello) -> None:
-        keys = self._gateway.keys
         try:
-            key = keys.admit(hello.device_token or hello.api_key, 'write', hello.source_id)
+            key = await self._gateway.admit(
+                hello.device_token or hello.api_key, 'write', hello.source_id)
         except AccessError as error:
             self._session.refuse('', 'Invalid API key' if error.status == 401 else str(error))
             return
@@ -226,7 +226,7 @@ class DeviceSocket:
             self._session.storage_failed(str(error))
             return
         # When the key is revoked, the device hears why as it comes again.
-        self._until_left.enter_context(keys.held(key, self.displace))
+        self._until_left.enter_context(self._gateway.keys.held(key, self.displace))
         self._entered_ms = wall_ms()
         self._inbox = Inbox(self._gateway, hello.source_id, self._peer, self, self._decide)
         self._gateway.devices.enter(hello.source_id, self)

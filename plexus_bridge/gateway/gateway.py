@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Callable
 from collections.abc import Coroutine
 from collections.abc import Sequence
+import contextlib
 from dataclasses import dataclass
 from dataclasses import field
 import logging
+import math
 import sqlite3
 import time
 from typing import Any
@@ -20,6 +22,7 @@ from typing import ParamSpec
 from starlette.requests import HTTPConnection
 
 from plexus_bridge.errors import StoreError
+from plexus_bridge.gateway.access.keys import Key
 from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.access.keys import read_entries
 from plexus_bridge.gateway.access.limits import RateLimit
@@ -47,6 +50,10 @@ logger = logging.getLogger(__name__)
 
 # How long a key that another process made or revoked is not noticed.
 KEY_WATCH_INTERVAL_S = 1.0
+# An unknown key has the database read again, so often at most however many there are.
+KEY_LOOK_INTERVAL_S = 0.1
+# Who reads waits that long for what is being written.
+READER_PATIENCE_S = 2.0
 KEY_CHECKS_A_MINUTE = 30  # section 2.4
 WRONG_CODES_A_MINUTE = 10
 FRAMES_NAME = 'frames'
@@ -89,6 +96,9 @@ class Gateway:
     ceilings: Ceilings = field(init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    changes: set[asyncio.Task[None]] = field(default_factory=set)
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    looked_at: float = -math.inf
 
     def __post_init__(self) -> None:
         self.frames = FrameFolder(self.store.path.parent / FRAMES_NAME)
@@ -110,11 +120,12 @@ class Gateway:
         self.background(self._watch_keys())
         self.background(Upkeep(self.store, self.kept, wall_ms).run())
 
-    def background(self, work: Coroutine[Any, Any, None]) -> None:
+    def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do some work beside the requests; cancelled at the end, told of if it fails."""
         task = asyncio.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
@@ -136,9 +147,33 @@ class Gateway:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.store.close()
 
+    async def admit(
+            self, key: str | None, scope: str | None, source_id: str | None = None) -> Key:
+        """
+        Return a key as `KeyRing.admit` does, or raise its AccessError.
+
+        One that is not known may be new: another process makes keys in the database. All that are
+        not known wait for a look at it, so that one that was revoked takes as long as a wrong one.
+        """
+        if key and self.keys.find(key) is None:
+            await self._look_for_keys()
+        return self.keys.admit(key, scope, source_id)
+
     async def renew_keys(self) -> None:
         """Take over the keys as the database has them now."""
         self.keys.renew(await self.store.read(read_entries), wall_ms())
+
+    async def _look_for_keys(self) -> None:
+        """Renew the keys; all who ask meanwhile share the next look."""
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        async with self.looking:
+            if self.looked_at > asked:
+                return
+            await asyncio.sleep(max(0.0, self.looked_at + KEY_LOOK_INTERVAL_S - clock()))
+            self.looked_at = clock()
+            with contextlib.suppress(StoreError):  # those known go on
+                await self.renew_keys()
 
     async def _know_sources(self) -> None:
         self.ceilings.know(row.source_id for row in await self.store.read(sources))
@@ -151,7 +186,6 @@ class Gateway:
                 await self.renew_keys()
             except StoreError as error:
                 logger.warning('The keys cannot be read: %s; those known go on', error)
-
 
     def entered(self, hello: DeviceHello, connection: Connection) -> None:
         """A device was let in and told so: it hears what waits for it."""
@@ -179,7 +213,14 @@ class Gateway:
             except StoreError as error:
                 logger.warning('%s is not written: %s', change.__name__, error)
 
-        self.background(work())
+        task = self.background(work())
+        self.changes.add(task)
+        task.add_done_callback(self.changes.discard)
+
+    async def changed(self) -> None:
+        """Wait until what `change` was asked for is written, for who reads; not for ever."""
+        if self.changes:
+            await asyncio.wait(self.changes, timeout=READER_PATIENCE_S)
 
     def store_quietly(self, parts: Sequence[tuple[str, Sequence[ReceivedPoint]]]) -> None:
         """Store what nobody waits for an answer about; a failure is logged."""

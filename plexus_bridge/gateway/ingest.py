@@ -62,7 +62,7 @@ async def ingest(request: Request) -> Response:
     gateway = gateway_of(request)
     try:
         try:
-            key = check_entry(gateway, request.headers.get('x-api-key'))
+            key = await check_entry(gateway, request.headers.get('x-api-key'))
         except _Refusal:
             await read_in_time(request, keep=False)
             raise
@@ -90,13 +90,13 @@ def answer(status: int, body: dict[str, Any]) -> Response:
     return Response(encoding.dumps(body), status_code=status, media_type='application/json')
 
 
-def check_entry(gateway: Gateway, key: str | None) -> Key:
+async def check_entry(gateway: Gateway, key: str | None) -> Key:
     """Return the key; refuse who may not write, and everybody while nothing can be stored."""
     failure = gateway.store.failure
     if failure is not None:
         raise _Refusal(503, f'storage unavailable: {failure}')
     try:
-        return gateway.keys.admit(key, 'write')
+        return await gateway.admit(key, 'write')
     except AccessError as error:
         raise _Refusal(error.status, str(error)) from None
 

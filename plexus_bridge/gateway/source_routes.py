@@ -27,7 +27,7 @@ router = APIRouter(dependencies=[Security(API_KEY)], default_response_class=Resp
 @router.post('/api/sources', status_code=201, responses=documented(400, 409, 413))
 async def create_source(request: Request) -> Response:
     """Register a source by its `slug`; 409 if there is one already."""
-    key = authorise(request, 'write')
+    key = await authorise(request, 'write')
     fields = await read_fields(request)
     fields.text('slug', 256)
     slug = fields.source_id('slug', refuse_uuid=True) or ''

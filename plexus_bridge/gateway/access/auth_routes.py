@@ -37,7 +37,7 @@ router = APIRouter(prefix='/api/auth', default_response_class=Response)
 async def verify_key(request: Request) -> Response:
     """Tell whose the key is and what it may do; 30 times a minute for each address."""
     gateway_of(request).checks.take(address_of(request), time.monotonic())
-    return answer(_told(authorise(request, None)))
+    return answer(_told(await authorise(request, None)))
 
 
 @router.post(
@@ -48,7 +48,7 @@ async def verify_device(request: Request) -> Response:
     gateway.checks.take(address_of(request), time.monotonic())
     fields = await read_fields(request)
     token = fields.text('device_token', 256, default=request.headers.get(KEY_HEADER, ''))
-    key = gateway.keys.admit(token, None)
+    key = await gateway.admit(token, None)
     if not key.prefix.startswith(TOKEN_PREFIX):
         raise AccessError(401, 'invalid device token')
     return answer({'valid': True, 'source_id': key.source_id, **_told(key)})
@@ -84,7 +84,7 @@ async def poll(request: Request, device_code: str = '') -> Response:
 @router.put('/device', dependencies=[Security(API_KEY)], responses=documented(400, 404, 413))
 async def decide(request: Request) -> Response:
     """Approve or deny, by `action`, the device that shows `user_code`; needs the scope ``*``."""
-    authorise(request, '*')
+    await authorise(request, '*')
     fields = await read_fields(request)
     action = fields.choice('action', ('approve', 'deny'), default='approve')
     now_ms = wall_ms()

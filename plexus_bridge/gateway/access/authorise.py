@@ -16,7 +16,7 @@ KEY_HEADER = 'x-api-key'
 API_KEY = APIKeyHeader(name=KEY_HEADER, auto_error=False)
 
 
-def authorise(
+async def authorise(
         connection: HTTPConnection, scope: str | None, source_id: str | None = None) -> Key:
     """
     Return the key of a request, which has the scope and may act for the source.
@@ -24,7 +24,7 @@ def authorise(
     AccessError 401 (missing, unknown, revoked or expired) or 403 (scope, another device); the
     application gives it the body that the route's part of the protocol has.
     """
-    return gateway_of(connection).keys.admit(
+    return await gateway_of(connection).admit(
         connection.headers.get(KEY_HEADER), scope, source_id)
 
 

@@ -28,7 +28,7 @@ router = APIRouter(
 @router.post('', status_code=201, responses=documented(400, 413))
 async def create_key(request: Request) -> Response:
     """Make a key; `key` of the answer is shown only now."""
-    authorise(request, '*')
+    await authorise(request, '*')
     gateway, now_ms = gateway_of(request), wall_ms()
     wanted = read_key_request(await read_fields(request), now_ms)
     key = await gateway.store.execute(keys.create_key, wanted, now_ms)
@@ -41,7 +41,7 @@ async def create_key(request: Request) -> Response:
 @router.get('', responses=documented())
 async def show_keys(request: Request) -> Response:
     """List every key that there is or was, without the keys themselves."""
-    authorise(request, '*')
+    await authorise(request, '*')
     listed = await gateway_of(request).store.read(list_keys)
     now_ms = wall_ms()
     return answer({'keys': [each.told(now_ms) for each in listed]})
@@ -50,7 +50,7 @@ async def show_keys(request: Request) -> Response:
 @router.delete('/{number}', status_code=204, responses=documented(404))
 async def revoke_key(request: Request, number: str) -> Response:
     """Revoke a key by its `id`; its sockets are dropped at once."""
-    authorise(request, '*')
+    await authorise(request, '*')
     gateway = gateway_of(request)
     known = number.isascii() and number.isdigit() and len(number) < 19
     if not known or not await gateway.store.execute(keys.revoke_key, int(number), wall_ms()):

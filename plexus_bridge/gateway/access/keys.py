@@ -145,7 +145,11 @@ def read_entries(connection: sqlite3.Connection) -> list[Entry]:
 
 @dataclass(frozen=True)
 class KeyRequest:
-    """What a new key shall allow, see `Key`; `prefix` is KEY_PREFIX or TOKEN_PREFIX."""
+    """
+    What a new key shall allow, see `Key`; `prefix` is KEY_PREFIX or TOKEN_PREFIX.
+
+    `parent` is the number of the key that it comes from and is revoked with, None for its own.
+    """
 
     name: str = ''
     scopes: frozenset[str] = DEFAULT_SCOPES
@@ -153,6 +157,7 @@ class KeyRequest:
     source_id: str | None = None
     expires_ms: int | None = None
     prefix: str = KEY_PREFIX
+    parent: int | None = None
 
 
 def create_key(connection: sqlite3.Connection, wanted: KeyRequest, now_ms: int) -> str:
@@ -167,16 +172,26 @@ def register_key(
     """Enter a key that exists already."""
     connection.execute(
         'INSERT INTO api_key (sha256, prefix, name, scopes, receive_commands, source_id, '
-        'expires_ms, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        'expires_ms, created_ms, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
         (digest(key), key[:SHOWN_CHARACTERS], wanted.name, ' '.join(sorted(wanted.scopes)),
-         wanted.receive_commands, wanted.source_id, wanted.expires_ms, now_ms))
+         wanted.receive_commands, wanted.source_id, wanted.expires_ms, now_ms, wanted.parent))
 
 
 def revoke_key(connection: sqlite3.Connection, number: int, now_ms: int) -> bool:
-    """Revoke a key by its number; False if there is none, or it was revoked before."""
-    return connection.execute(
+    """
+    Revoke a key by its number, and the tokens that devices got with it.
+
+    False if there is none, or it was revoked before.
+    """
+    revoked = connection.execute(
         'UPDATE api_key SET revoked_ms = ? WHERE id = ? AND revoked_ms IS NULL',
         (now_ms, number)).rowcount == 1
+    connection.execute(
+        'WITH RECURSIVE made (id) AS (VALUES (?1) UNION SELECT api_key.id FROM api_key '
+        'JOIN made ON parent = made.id) '
+        'UPDATE api_key SET revoked_ms = ?2 WHERE id IN made AND revoked_ms IS NULL',
+        (number, now_ms))
+    return revoked
 
 
 def new_key(prefix: str = KEY_PREFIX) -> str:

@@ -46,7 +46,7 @@ router = APIRouter(prefix='/api/sources', default_response_class=Response)
              responses=documented(400, 413, 429))
 async def begin_pairing(request: Request) -> Response:
     """Make a pairing code for a key as `read_key_request` reads it; needs the scope ``*``."""
-    authorise(request, '*')
+    await authorise(request, '*')
     now_ms = wall_ms()
     wanted = read_key_request(await read_fields(request), now_ms)
     begun = await gateway_of(request).store.execute(pairing.begin, wanted, now_ms)
@@ -56,7 +56,7 @@ async def begin_pairing(request: Request) -> Response:
 @router.get('/pair', dependencies=[Security(API_KEY)], responses=documented(404))
 async def show_pairing(request: Request, code: str = '') -> Response:
     """Tell whether a code was used; needs the scope ``*``."""
-    authorise(request, '*')
+    await authorise(request, '*')
     found = await gateway_of(request).store.read(pairing.find, pairing.read_code(code))
     if found is None:
         raise RequestError(404, 'no such pairing code')
@@ -88,7 +88,7 @@ async def complete_pairing(request: Request) -> Response:
 @router.post('/register', dependencies=[Security(API_KEY)], responses=documented(400, 413))
 async def register_device(request: Request) -> Response:
     """Give a device with a key a token and a source of its own, by its `name` or `hostname`."""
-    key = authorise(request, 'write')
+    key = await authorise(request, 'write')
     fields = await read_fields(request)
     name = fields.text('name', MAX_NAME, default='-')
     hostname = fields.text('hostname', MAX_NAME, default='-')
@@ -110,10 +110,10 @@ def _register(
         connection: sqlite3.Connection, key: Key, slug: str, now_ms: int) -> tuple[str, bool]:
     existing = sources.exists(connection, slug)
     sources.ensure(connection, slug)
-    # The token can do nothing, and lasts no longer, than the key that asked for it.
+    # The token can do nothing more, and lasts no longer, than the key that asked for it.
     return create_key(connection, KeyRequest(
-        key.name, key.scopes - {'*'} or frozenset({'write'}), key.receive_commands, slug,
-        key.expires_ms, TOKEN_PREFIX), now_ms), existing
+        key.name, (key.scopes - {'*'}) | {'write'}, key.receive_commands, slug, key.expires_ms,
+        TOKEN_PREFIX, key.id), now_ms), existing
 
 
 def _told(found: Pairing, now_ms: int) -> dict[str, Any]:

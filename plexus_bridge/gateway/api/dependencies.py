@@ -25,11 +25,12 @@ from plexus_bridge.gateway.storage.windows import read_window
 from plexus_bridge.gateway.storage.windows import Window
 
 
-def authorised(request: Request, key: Annotated[str | None, Security(API_KEY)]) -> Gateway:
+async def authorised(
+        request: Request, key: Annotated[str | None, Security(API_KEY)]) -> Gateway:
     """Return the gateway for a request whose key may read, else 401 or 403."""
     gateway = gateway_of(request)
     try:
-        gateway.keys.admit(key, 'read')
+        await gateway.admit(key, 'read')
     except AccessError as error:
         text = 'invalid api key' if error.status == 401 else str(error)  # section 12.1
         raise HTTPException(error.status, text) from None
@@ -52,7 +53,7 @@ async def known_source(
     return await find_source(gateway, source_id)
 
 
-def asked_window(
+async def asked_window(
         last: str | None = None, start: str | None = None, end: str | None = None) -> Window:
     """Return the window that is asked for, else 400."""
     try:

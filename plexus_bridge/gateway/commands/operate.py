@@ -33,9 +33,10 @@ from fastapi import APIRouter
 from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from plexus_bridge import encoding
 from plexus_bridge.errors import AccessError
 from plexus_bridge.errors import CommandError
+from plexus_bridge.gateway.access.first_message import read_auth
+from plexus_bridge.gateway.access.first_message import read_object
 from plexus_bridge.gateway.access.keys import Key
 from plexus_bridge.gateway.commands.runs import Request
 from plexus_bridge.gateway.commands.sse import encode_update
@@ -43,15 +44,12 @@ from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
 from plexus_bridge.gateway.live.queues import RecentFrames
 from plexus_bridge.gateway.presence import commands_of
-from plexus_bridge.gateway.web_socket import payload_of
 from plexus_bridge.points import trim
 
 logger = logging.getLogger(__name__)
 
-AUTH_TIMEOUT_S = 10.0
 UNAUTHORISED = 4401
 GOING_AWAY = (1001, 'gateway is shutting down')
-MAX_MESSAGE_BYTES = 128 * 1024
 MAX_REMEMBERED_RUNS = 1_024
 MAX_NAME_BYTES = 128
 RELEASE = 'release'
@@ -65,11 +63,10 @@ async def operate(websocket: WebSocket, source_id: str) -> None:
     gateway = gateway_of(websocket)
     await websocket.accept()
     try:
-        auth = await asyncio.wait_for(_read(websocket), AUTH_TIMEOUT_S)
-        key = _admitted(gateway, auth, source_id)
+        key, auth = await read_auth(websocket, 'write', source_id)
     except WebSocketDisconnect:
         return
-    except (AccessError, ValueError, asyncio.TimeoutError):
+    except AccessError:
         await websocket.close(UNAUTHORISED, 'unauthorized')
         return
     name = auth.get('operator')
@@ -121,7 +118,7 @@ class OperatorSocket:
     async def _read(self) -> None:
         while True:
             try:
-                message = await _read(self._websocket)
+                message = await read_object(self._websocket)
             except ValueError as error:
                 self._send({'type': 'refused', 'code': 'bad_message', 'detail': str(error)})
                 continue
@@ -231,22 +228,3 @@ class OperatorSocket:
     async def _write(self) -> None:
         while True:
             await self._websocket.send_text(await self._queue.get())
-
-
-async def _read(websocket: WebSocket) -> dict[str, Any]:
-    """Return the next message; ValueError for what is no JSON object of a bounded size."""
-    message = await websocket.receive()
-    if message['type'] == 'websocket.disconnect':
-        raise WebSocketDisconnect(message.get('code') or 1005)
-    payload = payload_of(message.get('text') or '')
-    if len(payload) > MAX_MESSAGE_BYTES:
-        raise ValueError(f'saw {len(payload)} bytes, expected at most {MAX_MESSAGE_BYTES}')
-    body = encoding.loads(payload)
-    if not isinstance(body, dict):
-        raise ValueError(f'saw {type(body).__name__}, expected a JSON object')
-    return body
-
-
-def _admitted(gateway: Gateway, auth: Mapping[str, Any], source_id: str) -> Key:
-    key = auth.get('api_key') if auth.get('type') == 'auth' else None
-    return gateway.keys.admit(key if isinstance(key, str) else None, 'write', source_id)

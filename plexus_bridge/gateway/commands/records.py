@@ -23,7 +23,7 @@ MAX_RUNS = 20_000
 MAX_OPEN_RUNS = 1_000
 
 TABLES = '''
-CREATE TABLE command_run (
+CREATE TABLE IF NOT EXISTS command_run (
     run_id TEXT PRIMARY KEY,
     source_id TEXT NOT NULL,
     command TEXT NOT NULL,
@@ -44,8 +44,8 @@ CREATE TABLE command_run (
     updated_ms INTEGER NOT NULL,
     final_word INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX command_run_of_source ON command_run (source_id, created_ms);
-CREATE TABLE command_status (
+CREATE INDEX IF NOT EXISTS command_run_of_source ON command_run (source_id, created_ms);
+CREATE TABLE IF NOT EXISTS command_status (
     run_id TEXT NOT NULL,
     attempt INTEGER NOT NULL,
     seq INTEGER NOT NULL,
@@ -53,7 +53,7 @@ CREATE TABLE command_status (
     body TEXT NOT NULL,
     PRIMARY KEY (run_id, attempt, seq)
 ) WITHOUT ROWID;
-CREATE TABLE device (
+CREATE TABLE IF NOT EXISTS device (
     source_id TEXT PRIMARY KEY,
     seen_ms INTEGER NOT NULL,
     hello TEXT NOT NULL,

@@ -76,7 +76,7 @@ async def send_legacy_command(request: Request, source_id: str) -> Response:
     Body: `command` and, optionally, `params`. `run_id` names the run whose result can be read at
     `command-runs`.
     """
-    gateway, key = _operator(request, source_id)
+    gateway, key = await _operator(request, source_id)
     fields = await read_fields(request)
     asked = _request(fields, key)
     try:
@@ -89,12 +89,12 @@ async def send_legacy_command(request: Request, source_id: str) -> Response:
 @router.get('/commands', responses=documented(400))
 async def list_commands(request: Request, source_id: str) -> Response:
     """List the commands that a source declared when it last connected."""
-    gateway = _reader(request, source_id)
+    gateway = await _reader(request, source_id)
     connection = gateway.devices.find(source_id)
     if connection is not None:
         told = commands_of(connection.declared)
     else:
-        row = await gateway.store.read(records.find_device, source_id)
+        row = await _kept_device(gateway, source_id)
         told = row.commands if row else {'commands': [], 'legacy': []}
     return answer({'source_id': source_id, 'online': connection is not None, **told})
 
@@ -111,7 +111,7 @@ async def start_run(request: Request, source_id: str) -> Response:
     critical one; `ttl_ms`, shorter than what the command declares; `wait_s`, how long the answer
     may wait for the end (at most 60).
     """
-    gateway, key = _operator(request, source_id)
+    gateway, key = await _operator(request, source_id)
     fields = await read_fields(request)
     wait_s = fields.number('wait_s', 0.0, MAX_WAIT_S, default=0.0)
     try:
@@ -130,7 +130,7 @@ async def list_runs(
         command: str | None = None,
         limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 100) -> Response:
     """List the newest runs of a source's commands, the newest first."""
-    gateway = _reader(request, source_id)
+    gateway = await _reader(request, source_id)
     await gateway.commands.written()
     found = await gateway.store.read(records.list_runs, source_id, state, command, limit)
     return answer({'runs': [run.body() for run in found]})
@@ -139,7 +139,7 @@ async def list_runs(
 @router.get('/command-runs/{run_id}', responses=documented(400, 404))
 async def show_run(request: Request, source_id: str, run_id: str) -> Response:
     """Show one run with every status that its device sent."""
-    gateway = _reader(request, source_id)
+    gateway = await _reader(request, source_id)
     await gateway.commands.written()
     run = gateway.commands.find(run_id)
     if run is None or run.source_id != source_id:
@@ -153,8 +153,8 @@ async def show_run(request: Request, source_id: str, run_id: str) -> Response:
 @router.get('/commands/stream', responses=documented(400), response_class=StreamingResponse)
 async def stream_updates(request: Request, source_id: str) -> Response:
     """Tell what becomes of commands as it happens, and what agents answer: server-sent events."""
-    gateway = _reader(request, source_id)
-    key = authorise(request, 'read')
+    gateway = await _reader(request, source_id)
+    key = await authorise(request, 'read')
     return StreamingResponse(
         server_sent_events(gateway, source_id, key), media_type='text/event-stream',
         headers={'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no'})
@@ -169,7 +169,7 @@ async def send_agent_message(request: Request, source_id: str) -> Response:
     Body: `type` and its fields. With `as_typed_command` true it takes the form of a command.
     `queued` false: the device is not connected. Answers are told by `commands/stream`.
     """
-    gateway, key = _operator(request, source_id)
+    gateway, key = await _operator(request, source_id)
     asked = dict((await read_fields(request)).everything())
     wrapped = asked.pop('as_typed_command', False)
     try:
@@ -187,28 +187,34 @@ async def send_agent_message(request: Request, source_id: str) -> Response:
 @router.get('/device', responses=documented(400, 404))
 async def show_device(request: Request, source_id: str) -> Response:
     """Show what a device last said of itself: platform, sensors, cameras, when it was heard."""
-    gateway = _reader(request, source_id)
+    gateway = await _reader(request, source_id)
     connection = gateway.devices.find(source_id)
     if connection is not None:
         return answer({'source_id': source_id, 'online': True, **connection.describe()})
-    row = await gateway.store.read(records.find_device, source_id)
+    row = await _kept_device(gateway, source_id)
     if row is None:
         raise HTTPException(404, 'device not found')
     return answer({'source_id': source_id, 'online': False, **row.hello,
                    'last_heard_ms': row.seen_ms})
 
 
-def _operator(request: Request, source_id: str) -> tuple[Gateway, Key]:
+async def _operator(request: Request, source_id: str) -> tuple[Gateway, Key]:
     """Return who may command this source."""
-    key = authorise(request, 'write', source_id)
+    key = await authorise(request, 'write', source_id)
     _check_slug(source_id)
     return gateway_of(request), key
 
 
-def _reader(request: Request, source_id: str) -> Gateway:
-    authorise(request, 'read')
+async def _reader(request: Request, source_id: str) -> Gateway:
+    await authorise(request, 'read')
     _check_slug(source_id)
     return gateway_of(request)
+
+
+async def _kept_device(gateway: Gateway, source_id: str) -> records.DeviceRow | None:
+    """Return what is kept of a device, also of one that left a moment ago."""
+    await gateway.changed()
+    return await gateway.store.read(records.find_device, source_id)
 
 
 def _check_slug(source_id: str) -> None:

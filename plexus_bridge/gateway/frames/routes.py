@@ -47,7 +47,7 @@ async def upload_frame(request: Request) -> Response:
 
     Further fields: `source_id`, `camera_id`, `timestamp` (ms as text), `run_id`, `tags` (JSON).
     """
-    key = authorise(request, 'write')
+    key = await authorise(request, 'write')
     gateway, now_ms = gateway_of(request), wall_ms()
     form = read_form(request.headers.get('content-type', ''),
                      await read_bounded(request, MAX_REQUEST_BYTES))
@@ -74,7 +74,7 @@ async def upload_frame(request: Request) -> Response:
 @router.get('', responses=documented(400))
 async def list_frames(request: Request, source_id: str = '') -> Response:
     """List the newest pictures of a source (a route of our own)."""
-    authorise(request, 'read')
+    await authorise(request, 'read')
     slug = Fields({'source_id': source_id}).source_id() or ''
     newest = await asyncio.to_thread(gateway_of(request).frames.newest, slug)
     return answer({'frames': [_told(slug, frame) for frame in newest]})
@@ -84,7 +84,7 @@ async def list_frames(request: Request, source_id: str = '') -> Response:
     200: {'content': {'image/jpeg': {}}}, **documented(400, 404)})
 async def show_frame(request: Request, source_id: str, name: str) -> Response:
     """Return a picture by its `url` as listed (a route of our own)."""
-    authorise(request, 'read')
+    await authorise(request, 'read')
     slug = Fields({'source_id': source_id}).source_id() or ''
     jpeg = await asyncio.to_thread(gateway_of(request).frames.read, slug, name)
     if jpeg is None:

@@ -24,8 +24,8 @@ from fastapi import Query
 from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from plexus_bridge import encoding
 from plexus_bridge.errors import AccessError
+from plexus_bridge.gateway.access.first_message import read_auth
 from plexus_bridge.gateway.access.keys import Key
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
@@ -35,7 +35,6 @@ from plexus_bridge.gateway.live.queues import FrameQueue
 
 router = APIRouter(prefix='/v1/sources/{source_id}')
 
-AUTH_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 RECONNECT_DELAY_S = 2
 MAX_RECONNECTS = 5
@@ -119,7 +118,7 @@ async def _serve(
     gateway = gateway_of(websocket)
     await websocket.accept()
     try:
-        key = await _admitted(gateway, websocket, unauthorised)
+        key = await _admitted(websocket, unauthorised)
         if video_of is not None:
             cameras = gateway.hub.cameras(video_of) if video_of in gateway.devices else None
             await websocket.send_text(init_frame(video_of, cameras))
@@ -136,23 +135,13 @@ async def _serve(
         pass
 
 
-async def _admitted(gateway: Gateway, websocket: WebSocket, unauthorised: Ending) -> Key:
+async def _admitted(websocket: WebSocket, unauthorised: Ending) -> Key:
     """Return the key of the first message; the stream ends unless it may read."""
     try:
-        message = await asyncio.wait_for(websocket.receive(), AUTH_TIMEOUT_S)
-    except asyncio.TimeoutError:
-        raise _StreamEnd(unauthorised) from None
-    if message['type'] == 'websocket.disconnect':
-        raise WebSocketDisconnect(message.get('code', 1005))
-    try:
-        body = encoding.loads(message.get('text') or '')
-    except ValueError:
-        body = None
-    key = body.get('api_key') if isinstance(body, dict) and body.get('type') == 'auth' else None
-    try:
-        return gateway.keys.admit(key if isinstance(key, str) else None, 'read')
+        key, _ = await read_auth(websocket, 'read')
     except AccessError:
         raise _StreamEnd(unauthorised) from None
+    return key
 
 
 async def _first_to_end(*parts: Coroutine[Any, Any, None]) -> None:

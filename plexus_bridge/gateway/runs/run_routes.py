@@ -47,7 +47,7 @@ router = APIRouter(
 @router.post('', status_code=201, responses=documented(400, 404, 413))
 async def create_run(request: Request) -> Response:
     """Open a run: `name`, `source_id`, `started_at`, `tags`, `metadata`, `pass_criteria`."""
-    key = authorise(request, 'write')
+    key = await authorise(request, 'write')
     fields = await read_fields(request)
     if 'run_id' in fields:
         return await _take_note(gateway_of(request), key, fields)
@@ -73,7 +73,7 @@ async def list_runs(
         request: Request, source_id: str | None = None, status: str | None = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = runs.MAX_LISTED) -> Response:
     """List the newest runs, with the verdicts as they were last told."""
-    authorise(request, 'read')
+    await authorise(request, 'read')
     gateway = gateway_of(request)
     found = await gateway.store.read(runs.newest, source_id, status, limit)
     # One without any verdict was closed as the gateway ended.
@@ -88,7 +88,7 @@ async def compare_runs(
         points: Annotated[int, Query(ge=2, le=comparison.MAX_POINTS)] = comparison.POINTS,
         ) -> Response:
     """Return the metrics of several runs over the time since each one's start (our own route)."""
-    authorise(request, 'read')
+    await authorise(request, 'read')
     gateway = gateway_of(request)
     asked = list(dict.fromkeys(filter(None, ids.split(','))))
     if not 1 <= len(asked) <= comparison.MAX_RUNS:
@@ -103,7 +103,7 @@ async def compare_runs(
 @router.get('/{run_id}', responses=documented(404))
 async def show_run(request: Request, run_id: str) -> Response:
     """Show a run; a closed one is judged anew if points came after it was judged."""
-    authorise(request, 'read')
+    await authorise(request, 'read')
     gateway = gateway_of(request)
     run = await _refreshed(gateway, await _find(gateway, run_id))
     return answer({'run': run.told()})
@@ -112,7 +112,7 @@ async def show_run(request: Request, run_id: str) -> Response:
 @router.patch('/{run_id}', responses=documented(400, 404, 413))
 async def edit_run(request: Request, run_id: str) -> Response:
     """Close a run or change any of its fields; a closed run is judged before the answer."""
-    key = authorise(request, 'write')
+    key = await authorise(request, 'write')
     fields = await read_fields(request)
     gateway = gateway_of(request)
     _require(key, (await _find(gateway, run_id)).source_id)
@@ -126,7 +126,7 @@ async def edit_run(request: Request, run_id: str) -> Response:
 @router.delete('/{run_id}', status_code=204, responses=documented(404))
 async def delete_run(request: Request, run_id: str) -> Response:
     """Forget a run; its points stay."""
-    key = authorise(request, 'write')
+    key = await authorise(request, 'write')
     gateway = gateway_of(request)
     _require(key, (await _find(gateway, run_id)).source_id)
     if not await gateway.store.execute(runs.delete, run_id):

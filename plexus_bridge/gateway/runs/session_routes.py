@@ -27,7 +27,7 @@ router = APIRouter(
 @router.post('', status_code=201, responses=documented(400, 409, 413))
 async def create_session(request: Request) -> Response:
     """Begin a session: `session_id`, `source_id`, `name`, `status`, `started_at`."""
-    key = authorise(request, 'write')
+    key = await authorise(request, 'write')
     fields = await read_fields(request)
     session_id = fields.text('session_id', MAX_TAG_BYTES)
     source_id = fields.source_id()
@@ -47,7 +47,7 @@ async def create_session(request: Request) -> Response:
 @router.patch('/{session_id:path}', responses=documented(400, 404, 413))
 async def edit_session(request: Request, session_id: str) -> Response:
     """End a session, or change its `name`, `status` or `ended_at`."""
-    key = authorise(request, 'write')
+    key = await authorise(request, 'write')
     fields = await read_fields(request)
     store = gateway_of(request).store
     known = await store.read(sessions.find, session_id)
@@ -64,6 +64,6 @@ async def edit_session(request: Request, session_id: str) -> Response:
 @router.get('', responses=documented())
 async def list_sessions(request: Request, source_id: str | None = None) -> Response:
     """List the newest sessions (a route of our own)."""
-    authorise(request, 'read')
+    await authorise(request, 'read')
     found = await gateway_of(request).store.read(sessions.newest, source_id)
     return answer({'sessions': [session.told() for session in found]})

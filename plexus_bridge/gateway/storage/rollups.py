@@ -25,7 +25,7 @@ HOUR_MS = 3_600_000
 MAX_REMEMBERED = 200_000
 
 TABLES = '''
-CREATE TABLE rollup (
+CREATE TABLE IF NOT EXISTS rollup (
     series INTEGER NOT NULL,
     width_ms INTEGER NOT NULL,
     start_ms INTEGER NOT NULL,
@@ -35,7 +35,7 @@ CREATE TABLE rollup (
     high NOT NULL,
     PRIMARY KEY (series, width_ms, start_ms)
 ) WITHOUT ROWID;
-CREATE TABLE stale (
+CREATE TABLE IF NOT EXISTS stale (
     series INTEGER NOT NULL,
     width_ms INTEGER NOT NULL,
     start_ms INTEGER NOT NULL,

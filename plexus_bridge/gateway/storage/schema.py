@@ -14,14 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import logging
 from pathlib import Path
 import sqlite3
 
 from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway.commands.records import TABLES as COMMAND_TABLES
+from plexus_bridge.gateway.storage import upgrade
 from plexus_bridge.gateway.storage.rollups import TABLES as ROLLUP_TABLES
 
-SCHEMA_VERSION = 1
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 2
 # "PLXG", so that file(1) and this program tell the database from other people's.
 APPLICATION_ID = 0x504C5847
 # 16 MiB of WAL between checkpoints: a page that gets many small appends is copied over once.
@@ -35,12 +39,12 @@ BUSY_TIMEOUT_S = 5.0
 # The tables are keyed by what makes a point the same point; one that comes again changes nothing.
 # For events the value belongs to the identity: two log lines may share a millisecond.
 _TABLES = '''
-CREATE TABLE source (
+CREATE TABLE IF NOT EXISTS source (
     id INTEGER PRIMARY KEY,
     slug TEXT NOT NULL UNIQUE,
     newest_metric_ms INTEGER
 );
-CREATE TABLE series (
+CREATE TABLE IF NOT EXISTS series (
     id INTEGER PRIMARY KEY,
     source INTEGER NOT NULL REFERENCES source (id),
     class TEXT NOT NULL,
@@ -49,19 +53,19 @@ CREATE TABLE series (
     received_ms INTEGER NOT NULL,
     UNIQUE (source, class, metric, tags)
 );
-CREATE TABLE sample (
+CREATE TABLE IF NOT EXISTS sample (
     series INTEGER NOT NULL,
     timestamp_ms INTEGER NOT NULL,
     value NOT NULL,
     PRIMARY KEY (series, timestamp_ms)
 ) WITHOUT ROWID;
-CREATE TABLE event (
+CREATE TABLE IF NOT EXISTS event (
     series INTEGER NOT NULL,
     timestamp_ms INTEGER NOT NULL,
     value TEXT NOT NULL,
     PRIMARY KEY (series, timestamp_ms, value)
 ) WITHOUT ROWID;
-CREATE TABLE api_key (
+CREATE TABLE IF NOT EXISTS api_key (
     id INTEGER PRIMARY KEY,
     sha256 BLOB NOT NULL UNIQUE,
     prefix TEXT NOT NULL,
@@ -71,9 +75,10 @@ CREATE TABLE api_key (
     source_id TEXT,
     created_ms INTEGER NOT NULL,
     expires_ms INTEGER,
-    revoked_ms INTEGER
+    revoked_ms INTEGER,
+    parent INTEGER
 );
-CREATE TABLE pairing (
+CREATE TABLE IF NOT EXISTS pairing (
     code TEXT PRIMARY KEY,
     name TEXT NOT NULL,
     scopes TEXT NOT NULL,
@@ -83,7 +88,7 @@ CREATE TABLE pairing (
     expires_ms INTEGER NOT NULL,
     used_ms INTEGER
 );
-CREATE TABLE device_code (
+CREATE TABLE IF NOT EXISTS device_code (
     sha256 BLOB PRIMARY KEY,
     user_code TEXT NOT NULL UNIQUE,
     status TEXT NOT NULL,
@@ -94,18 +99,18 @@ CREATE TABLE device_code (
     key_expires_ms INTEGER,
     expires_ms INTEGER NOT NULL
 );
-CREATE TABLE source_details (
+CREATE TABLE IF NOT EXISTS source_details (
     slug TEXT PRIMARY KEY,
     name TEXT,
     device_type TEXT,
     metadata TEXT NOT NULL,
     created_ms INTEGER NOT NULL
 );
-CREATE TABLE install (
+CREATE TABLE IF NOT EXISTS install (
     slug TEXT PRIMARY KEY,
     install_id TEXT NOT NULL
 );
-CREATE TABLE session (
+CREATE TABLE IF NOT EXISTS session (
     session_id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
     source_id TEXT NOT NULL,
@@ -113,7 +118,7 @@ CREATE TABLE session (
     started_ms INTEGER NOT NULL,
     ended_ms INTEGER
 );
-CREATE TABLE run (
+CREATE TABLE IF NOT EXISTS run (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
     source_id TEXT,
@@ -128,8 +133,8 @@ CREATE TABLE run (
     created_ms INTEGER NOT NULL,
     updated_ms INTEGER NOT NULL
 );
-CREATE INDEX run_by_start ON run (started_ms);
-CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), at_ms INTEGER NOT NULL)
+CREATE INDEX IF NOT EXISTS run_by_start ON run (started_ms);
+CREATE TABLE IF NOT EXISTS probe (id INTEGER PRIMARY KEY CHECK (id = 1), at_ms INTEGER NOT NULL)
 '''
 
 
@@ -191,17 +196,24 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if version == 0:
         # Only a database without tables takes it: what is deleted can be given back bit by bit.
         connection.execute('PRAGMA auto_vacuum = INCREMENTAL')
+    elif version < SCHEMA_VERSION:
+        logger.warning('%s: has version %d; it is brought up to version %d, which may take a '
+                       'while', path, version, SCHEMA_VERSION)
     connection.execute('PRAGMA journal_mode = WAL')
     connection.execute('PRAGMA synchronous = FULL')
     connection.execute(f'PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}')
     connection.execute(f'PRAGMA journal_size_limit = {MAX_WAL_BYTES}')
     connection.execute(f'PRAGMA cache_size = -{WRITER_CACHE_KIB}')
-    if version == 0:
+    if version < SCHEMA_VERSION:
         with transaction(connection):
+            there = upgrade.tables_of(connection)
             for statement in ';'.join((_TABLES, ROLLUP_TABLES, COMMAND_TABLES)).split(';'):
                 connection.execute(statement)
+            upgrade.bring_up_to_date(connection, there)
             connection.execute(f'PRAGMA application_id = {APPLICATION_ID}')
             connection.execute(f'PRAGMA user_version = {SCHEMA_VERSION}')
+        if version:
+            upgrade.let_it_shrink(connection)
 
 
 def _number(connection: sqlite3.Connection, statement: str) -> int:

@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from itertools import pairwise
+import math
+import time
 from typing import Any
 
 import pytest
 
+from plexus_bridge.errors import AccessError
 from plexus_bridge.gateway import gateway as gateway_module
 from plexus_bridge.gateway.access.keys import create_key
 from plexus_bridge.gateway.access.keys import KeyRequest
@@ -83,3 +88,67 @@ def test_another_process_revokes_a_key(
     added = create_key(other, KeyRequest(), NOW_MS)
     wait_for(lambda: client.post('/ingest', {'points': []}, **{'x-api-key': added}).ok,
              'a key that another process made is accepted')
+
+
+class TestAKeyThatIsNotKnown:
+    """Another process may have made it a moment ago: the database is asked, but not too often."""
+
+    @pytest.fixture(autouse=True)
+    def unwatched(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(gateway_module, 'KEY_WATCH_INTERVAL_S', 3600.0)
+
+    def test_a_new_one_opens_a_socket_at_once(self, client: Any, gateway: Gateway):
+        client.key = create_key(gateway.store._connection, KeyRequest(), NOW_MS)
+        client.device('kiln-7').close()
+        client.key = create_key(gateway.store._connection, KeyRequest(
+            scopes=frozenset({'read'})), NOW_MS)
+        viewer = client.stream('/v1/sources/kiln-7/video/stream')
+        assert viewer.receive()['type'] == 'init'
+        viewer.close()
+
+    def test_a_new_one_is_taken_by_every_kind_of_route(self, client: Any, gateway: Gateway):
+        for path in ('/v1/sources', '/api/runs', '/v1/sources/kiln-7/commands', '/api/keys'):
+            key = create_key(gateway.store._connection, KeyRequest(
+                scopes=frozenset({'*'})), NOW_MS)
+            assert client.request('GET', path, headers={'x-api-key': key}).status_code == 200, path
+        key = create_key(gateway.store._connection, KeyRequest(), NOW_MS)
+        assert client.post('/ingest', {'points': []}, **{'x-api-key': key}).status_code == 200
+
+    def test_many_who_guess_share_few_looks(
+            self, client: Any, gateway: Gateway, monkeypatch: pytest.MonkeyPatch):
+        looks: list[float] = []
+        renew = gateway.renew_keys
+
+        async def counted() -> None:
+            looks.append(time.monotonic())
+            await renew()
+
+        monkeypatch.setattr(gateway, 'renew_keys', counted)
+
+        async def guess() -> set[int]:
+            answers = await asyncio.gather(*(
+                gateway.admit(f'plx_{number:032}', 'write') for number in range(200)),
+                return_exceptions=True)
+            return {answer.status for answer in answers if isinstance(answer, AccessError)}
+
+        future = asyncio.run_coroutine_threadsafe(guess(), gateway.store._loop)
+        assert future.result(20) == {401}
+        assert 1 <= len(looks) <= 2
+        future = asyncio.run_coroutine_threadsafe(guess(), gateway.store._loop)
+        future.result(20)
+        assert all(later - earlier > 0.09 for earlier, later in pairwise(looks))
+
+    def test_one_that_was_revoked_waits_as_long_as_a_wrong_one(
+            self, client: Any, gateway: Gateway):
+        revoked = create_key(gateway.store._connection, KeyRequest(), NOW_MS)
+        client.post('/ingest', {'points': []}, **{'x-api-key': revoked})
+        revoke_key(gateway.store._connection, 2, NOW_MS)
+        client.key = client._session.headers['x-api-key']
+        asyncio.run_coroutine_threadsafe(gateway.renew_keys(), gateway.store._loop).result(20)
+        answers = set()
+        for key in (revoked, 'plx_' + 'x' * 32):
+            gateway.looked_at = -math.inf
+            answer = client.post('/ingest', {'points': []}, **{'x-api-key': key})
+            assert gateway.looked_at > 0, 'the database was asked'
+            answers.add((answer.status_code, answer.text))
+        assert len(answers) == 1

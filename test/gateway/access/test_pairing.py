@@ -137,6 +137,30 @@ def test_a_registered_token_may_do_no_more_than_its_key(client: Any):
     assert client.post('/api/sources/register', {'name': 7}).status_code == 400
 
 
+def test_registered_tokens_go_with_the_key_that_they_come_from(client: Any):
+    def register(key: str) -> str:
+        told = client.post('/api/sources/register', {'name': 'arm'}, **{'x-api-key': key})
+        token: str = told.json()['device_token']
+        return token
+
+    stolen, other = (client.post('/api/keys', {}).json() for _ in range(2))
+    first = register(stolen['key'])
+    tokens = (first, register(first))
+    kept = register(other['key'])
+    assert client.request('DELETE', f'/api/keys/{stolen["id"]}').status_code == 204
+    for token in (stolen['key'], *tokens):
+        assert client.post('/ingest', {'points': []}, **{'x-api-key': token}).status_code == 401
+    assert client.post('/ingest', {'points': []}, **{'x-api-key': kept}).status_code == 200
+    assert client.request('DELETE', f'/api/keys/{stolen["id"]}').status_code == 404
+
+
+def test_a_token_can_always_send(client: Any):
+    key = client.post('/api/keys', {'scopes': ['read', '*']}).json()['key']
+    told = client.post('/api/sources/register', {'name': 'arm'}, **{'x-api-key': key}).json()
+    answer = client.post('/ingest', {'points': []}, **{'x-api-key': told['device_token']})
+    assert answer.status_code == 200
+
+
 def test_names_become_slugs():
     assert slug_of('Ärm 1') == 'rm-1'
     assert slug_of('---') == ''

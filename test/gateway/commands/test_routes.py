@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import json
+from pathlib import Path
+import sqlite3
 import threading
 from typing import Any
 
@@ -98,6 +100,21 @@ class TestDeclaredCommands:
         robot.close()
         wait_for(lambda: not client.get('/v1/sources/kiln-7/commands')['online'], 'it is gone')
         assert client.get('/v1/sources/kiln-7/commands')['commands'] == DECLARATIONS
+
+    def test_a_slow_disk_hides_no_device_that_has_left(
+            self, client: Any, gateway: Any, device: Callable[..., Any], tmp_path: Path,
+            wait_for: Callable[..., None]):
+        blocker = sqlite3.connect(
+            tmp_path / 'gateway.db', isolation_level=None, check_same_thread=False)
+        blocker.execute('BEGIN IMMEDIATE')  # the writer waits
+        device('kiln-7', **HELLO).close()
+        wait_for(lambda: 'kiln-7' not in gateway.devices, 'it is gone')
+        release = threading.Timer(0.2, blocker.execute, ('COMMIT',))
+        release.start()
+        assert client.get('/v1/sources/kiln-7/commands')['commands'] == DECLARATIONS
+        assert client.get('/v1/sources/kiln-7/device')['last_heard_ms'] > 0
+        release.join()
+        blocker.close()
 
     @pytest.mark.parametrize(('asked', 'code', 'refusal'), [
         ({'command': 'fly'}, 404, 'unknown_command'),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from plexus_bridge.gateway import web_socket
+from plexus_bridge.gateway.access import first_message
 from plexus_bridge.gateway.access.keys import create_key
 from plexus_bridge.gateway.access.keys import KeyRequest
 from plexus_bridge.gateway.access.keys import read_entries
@@ -84,7 +85,7 @@ class TestLettingIn:
     @each_stream
     def test_who_says_nothing_is_sent_away(
             self, client: Any, monkeypatch: pytest.MonkeyPatch, path: str, code: int):
-        monkeypatch.setattr(sockets, 'AUTH_TIMEOUT_S', 0.05)
+        monkeypatch.setattr(first_message, 'AUTH_TIMEOUT_S', 0.05)
         opened = client.stranger(path)
         assert opened.receive() == {'close': code}
         opened.close()
@@ -113,7 +114,7 @@ class TestLettingIn:
 
     def test_hundreds_who_say_nothing_hinder_nobody(
             self, client: Any, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(sockets, 'AUTH_TIMEOUT_S', 1.5)
+        monkeypatch.setattr(first_message, 'AUTH_TIMEOUT_S', 1.5)
         request = (f'GET {SOURCE}/metrics/stream HTTP/1.1\r\nHost: localhost\r\n'
                    'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
                    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n').encode()
