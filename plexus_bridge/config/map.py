@@ -19,6 +19,7 @@ from plexus_bridge.config.gateway_url import check_gateway_url
 from plexus_bridge.config.map_commands import read_commands
 from plexus_bridge.config.map_events import read_events
 from plexus_bridge.config.map_metrics import read_metric_rule
+from plexus_bridge.config.map_teleop import DRIVING
 from plexus_bridge.config.map_teleop import read_teleop
 from plexus_bridge.config.map_teleop import TeleopRule
 from plexus_bridge.config.map_video import read_video
@@ -109,7 +110,8 @@ def _robot_map(document: Document) -> RobotMap:
             for index, rule in enumerate(body.get('metrics', []))),
         events=events,
         graph=graph,
-        commands=read_commands(document, body.get('commands', [])),
+        commands=read_commands(
+            document, body.get('commands', []), DRIVING if 'teleop' in body else ()),
         execute=_execute(body.get('execute', {})),
         configurable_nodes=tuple(body.get('configurable_nodes', ())),
         video=read_video(document, body.get('video', [])),

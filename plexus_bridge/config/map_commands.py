@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,14 +34,22 @@ _DECLARED = ('title', 'description', 'danger', 'idempotent', 'expires_in_s', 'co
 _TEMPLATES = ('request', 'goal', 'set', 'message', 'transition')
 
 
-def read_commands(document: Document, section: list[dict[str, Any]]) -> tuple[CommandRule, ...]:
-    """Return the section as objects, noting in the document what does not fit together."""
+def read_commands(document: Document, section: list[dict[str, Any]],
+                  reserved: Collection[str] = ()) -> tuple[CommandRule, ...]:
+    """
+    Return the section as objects, noting in the document what does not fit together.
+
+    `reserved` names are those of commands that the map gets by another section.
+    """
     rules: list[CommandRule] = []
     names: set[str] = set()
     for index, body in enumerate(section):
         place: Place = ('commands', index)
         if body['name'] in names:
             document.problem((*place, 'name'), f'{body["name"]!r} stands here a second time')
+        if body['name'] in reserved:
+            document.problem(
+                (*place, 'name'), f'{body["name"]!r} is a command of teleop; choose another name')
         names.add(body['name'])
         rule = _rule(document, place, body)
         if rule is not None:

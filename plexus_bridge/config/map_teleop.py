@@ -13,6 +13,8 @@ from plexus_bridge.teleop.velocity import AxisLimit
 from plexus_bridge.teleop.velocity import Limits
 
 PLACE = ('teleop',)
+# The commands that the section brings along.
+DRIVING = ('drive', 'release', 'stop', 'estop')
 
 
 @dataclass(frozen=True)

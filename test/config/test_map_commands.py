@@ -94,6 +94,13 @@ def test_a_name_that_stands_twice_is_told(tmp_path):
         load(tmp_path, '\n' + 2 * '  - {name: d, service: {name: /a}}\n')
 
 
+def test_the_names_of_driving_are_taken_where_there_is_driving(tmp_path):
+    command = '  - {name: stop, service: {name: /a}}\n'
+    assert load(tmp_path, command).commands
+    with pytest.raises(ConfigError, match="'stop' is a command of teleop"):
+        load(tmp_path, f'{command}teleop: {{topic: /cmd_vel, limits: {{linear.x: [-1, 1]}}}}\n')
+
+
 def test_17_params_are_too_many(tmp_path):
     params = ', '.join(f'p{i}: {{type: boolean}}' for i in range(17))
     with pytest.raises(ConfigError, match='params'):

@@ -128,7 +128,7 @@ def test_what_a_bad_network_does_to_orders_never_moves_the_robot_late(
     with ScriptedSocket(network.script) as gateway:
         file = tmp_path / 'robot.yaml'
         file.write_text(teleop_map(
-            gateway.url, acceleration=None, latency='{slow: 499, stop: 500}'))
+            gateway.url, acceleration=None, latency='{slow: 500, stop: 501}'))
         start('plexus_bridge.nodes.simulated_robot', '--ros-args', '-p', 'patrol:=false')
         wait_until(lambda: recorder.seen, 'the robot is there')
         bridge = start('plexus_bridge.cli', 'run', str(file), PLEXUS_API_KEY='plx_test')

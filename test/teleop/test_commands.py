@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from plexus_bridge.commands.dispatcher import Dispatcher
+from plexus_bridge.config.map_teleop import DRIVING
 from plexus_bridge.counters import Counters
 from plexus_bridge.teleop.commands import offer_driving
 from plexus_bridge.teleop.orders import Accepted
@@ -89,7 +90,7 @@ def test_the_commands_are_declared_with_the_maps_limits(robot):
     dispatcher = Dispatcher(Counters())
     offer_driving(dispatcher, robot, SETTINGS)
     declared = {body['name']: body for body in dispatcher.hello()['commands']}
-    assert list(declared) == ['drive', 'release', 'stop', 'estop']
+    assert tuple(declared) == DRIVING
     assert declared['drive']['params']['linear_x'] == {
         'type': 'number', 'required': False, 'minimum': -0.5, 'maximum': 1.0, 'unit': 'm/s'}
     assert not any(body['idempotent'] for body in declared.values()), 'nothing is sent again'

@@ -151,7 +151,7 @@ def try_bad_network(processes: Processes, recorder: Recorder) -> bool:
     with ScriptedSocket(network.script) as gateway:
         file = processes.folder / 'bad_network.yaml'
         file.write_text(teleop_map(
-            gateway.url, acceleration=None, latency='{slow: 499, stop: 500}'))
+            gateway.url, acceleration=None, latency='{slow: 500, stop: 501}'))
         bridge = processes.start(
             'plexus_bridge.cli', 'run', str(file), PLEXUS_API_KEY='plx_trial')
         until(network.done.is_set, 'all orders are through', ORDERS / 80 + 60)
