@@ -94,7 +94,15 @@ class NotAuthorised(LinkError):  # noqa: N818 - the condition's own name, like P
 
 
 class AuthenticationError(NotAuthorised):
-    """The gateway refuses the key; what was sent is kept and goes out once it is let in."""
+    """
+    The gateway refuses the key; what was sent is kept and goes out once it is let in.
+
+    `code` is the gateway's word for it, '' where it has none.
+    """
+
+    def __init__(self, text: str = '', code: str = ''):
+        super().__init__(text)
+        self.code = code
 
 
 class UnreachableError(LinkError, OSError):

@@ -59,7 +59,7 @@ class Runs:
         own = source_id is Whose.OWN or source_id == self._settings.source_id
         body: dict[str, Any] = {
             'name': name, 'source_id': self._settings.source_id if own else source_id,
-            'status': 'active', 'started_at': started_at or self._now()}
+            'status': 'active', 'started_at': started_at or self.now()}
         for key, value in (
                 ('tags', tags), ('metadata', metadata), ('pass_criteria', pass_criteria)):
             if value is not None:
@@ -84,17 +84,22 @@ class Runs:
             raise SettingError(f'run: saw {str(run)[:80]!r}, expected a run or its id')
         return self._run('PATCH', f'/api/runs/{quote(run_id, safe="")}',
                          {**(changes or {}), 'status': status,
-                          'ended_at': ended_at or self._now()})
+                          'ended_at': ended_at or self.now()})
+
+    def show(self, run_id: str) -> dict[str, Any]:
+        """Return a run as the gateway has it now."""
+        return self._run('GET', f'/api/runs/{quote(run_id, safe="")}', None)
 
     def close(self) -> None:
         """Let go of connections."""
         self._session.close()
 
-    def _now(self) -> str:
+    def now(self) -> str:
+        """Return the gateway's time as the app API writes it."""
         moment = datetime.fromtimestamp(self._now_ms() / 1000, timezone.utc)
         return moment.strftime('%Y-%m-%dT%H:%M:%S.') + f'{moment.microsecond // 1000:03d}Z'
 
-    def _run(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _run(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         run = self._request(method, path, body).get('run')
         if not isinstance(run, dict):
             raise RefusedError(
@@ -110,7 +115,8 @@ class Runs:
             if error.status != 409 and 'already exists' not in str(error):
                 raise
 
-    def _request(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None
+                 ) -> dict[str, Any]:
         url = f'{self._settings.endpoint}{path}'
         try:
             data = encoding.standard_dumps(body)
@@ -136,5 +142,5 @@ def _refusal(what: str, response: requests.Response, answer: Any) -> Exception:
     code = answer.get('error', '') if isinstance(answer, dict) else ''
     text = f'{what}: saw status {response.status_code}: {response.text[:_SHOWN]}'
     if response.status_code in (401, 403):
-        return AuthenticationError(text)
+        return AuthenticationError(text, code if isinstance(code, str) else '')
     return RefusedError(text, response.status_code, code if isinstance(code, str) else '')

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import math
+import time
 from typing import Any
 
 from plexus_bridge.commands.dispatcher import AgentMessages
+from plexus_bridge.commands.output import BoundedOutput
 from plexus_bridge.commands.programs import MAX_TIMEOUT_S
 from plexus_bridge.commands.programs import Programs
+from plexus_bridge.commands.session_news import SessionNews
 from plexus_bridge.commands.streams import Streams
 from plexus_bridge.errors import CommandError
 
@@ -64,6 +67,8 @@ class StreamMessages:
         self._streams = streams
         self._send = send
         self._sensors = sensors
+        self._news = SessionNews(send)
+        streams.on_session = self._news.take
 
     def hello(self) -> Mapping[str, Any]:
         """Return the inventory of sensors: what can be streamed and configured, by name."""
@@ -75,9 +80,15 @@ class StreamMessages:
         result: Mapping[str, Any] = getattr(self, f'_{message["type"]}')(message)
         return result
 
+    def opened(self) -> None:
+        """Begin what only somebody watching wants, and tell what was missed."""
+        self._streams.opened()
+        self._news.opened()
+
     def lost(self) -> None:
         """End what only somebody watching wants."""
         self._streams.lost()
+        self._news.lost()
 
     def _ping(self, message: Message) -> Mapping[str, Any]:
         self._send({'type': 'pong'})
@@ -85,7 +96,8 @@ class StreamMessages:
 
     def _start_stream(self, message: Message) -> Mapping[str, Any]:
         stream_id = self._streams.start_stream(
-            _text(message, 'id'), _names(message), _interval_ms(message, 100.0), remote=True)
+            _text(message, 'id'), _names(message), _interval_ms(message, 100.0), remote=True,
+            keep=message.get('store') is True)
         return {'id': stream_id}
 
     def _stop_stream(self, message: Message) -> Mapping[str, Any]:
@@ -97,23 +109,25 @@ class StreamMessages:
         session = self._streams.start_session(
             _text(message, 'session_id'), _text(message, 'session_name'), _names(message),
             _interval_ms(message, None))
-        self._tell('session_started', session.session_id, session.name)
         return {'session_id': session.session_id}
 
     def _stop_session(self, message: Message) -> Mapping[str, Any]:
         session = self._streams.stop_session(_text(message, 'session_id'))
-        self._tell('session_stopped', session.session_id, session.name)
         return {'session_id': session.session_id}
-
-    def _tell(self, kind: str, session_id: str, name: str) -> None:
-        self._send({'type': kind, 'session_id': session_id, 'session_name': name})
 
     def _configure(self, message: Message) -> Mapping[str, Any]:
         config = message.get('config')
         if not isinstance(config, Mapping):
             raise CommandError(
                 'bad_params', f'config: saw {type(config).__name__}, expected an object')
-        self._streams.configure(_text(message, 'sensor'), config)
+        sensor = _text(message, 'sensor')
+
+        def done(problem: str) -> None:
+            if problem:
+                self._send({'type': 'device_error', 'source': f'sensor.{sensor}',
+                            'error': problem, 'severity': 'warning', 'timestamp': time.time()})
+
+        self._streams.configure(sensor, config, done)
         return {}
 
 
@@ -146,7 +160,8 @@ class ProgramMessages:
         if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not (
                 0 < timeout_s <= MAX_TIMEOUT_S):
             timeout_s = None
-        self._programs.start(_text(message, 'id'), command, timeout_s, self._send)
+        self._programs.start(
+            _text(message, 'id'), command, timeout_s, BoundedOutput(self._send).take)
         return {}
 
     def lost(self) -> None:

@@ -14,11 +14,11 @@ class Budget:
         self._left = float(at_once)
         self._at = 0.0
 
-    def take(self, now: float) -> bool:
-        """Take one; False if none is left."""
+    def take(self, now: float, amount: int = 1) -> bool:
+        """Take so many; False, and none is taken, if there are not so many left."""
         self._left = min(self._at_once, self._left + max(0.0, now - self._at) * self._per_s)
         self._at = now
-        if self._left < 1.0:
+        if self._left < amount:
             return False
-        self._left -= 1.0
+        self._left -= amount
         return True

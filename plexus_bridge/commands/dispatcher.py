@@ -69,13 +69,15 @@ class Dispatcher:
     """
     Takes requests, refuses or starts them, and reports; the link's `Control`.
 
-    `wake` is called when there is something to send, `on_lost` when the connection is gone.
+    `wake` is called when there is something to send, `on_opened` when the gateway has let us in,
+    `on_lost` when the connection is gone.
     `memory` keeps runs across a restart. What the link calls comes from its thread; all else is
     for any thread.
     """
 
     def __init__(self, counters: Counters, memory: RunMemory | None = None):
         self.wake: Callable[[], None] = lambda: None
+        self.on_opened: list[Callable[[], None]] = []
         self.on_lost: list[Callable[[float], None]] = []
         self.agent: AgentMessages | None = None
         self.counters = counters
@@ -136,6 +138,8 @@ class Dispatcher:
             self._live = True
             self._lasting.opened(answer)
             self._momentary.opened(answer)
+        for tell in self.on_opened:
+            tell()
 
     def lost(self, now: float) -> None:
         """Stop what moves at the gateway's word."""

@@ -13,11 +13,14 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 from fnmatch import fnmatchcase
+import math
 import os
+import selectors
 import shlex
 import signal
 import subprocess
 import threading
+import time
 from typing import Any
 
 from plexus_bridge.errors import CommandError
@@ -25,10 +28,15 @@ from plexus_bridge.points import trim
 
 DEFAULT_TIMEOUT_S = 300.0
 MAX_TIMEOUT_S = 86_400.0
-# Between a polite request to end and the end.
+# Between a polite request to end and the end; shorter where the bridge itself ends.
 TERMINATE_S = 5.0
+CLOSE_S = 1.0
+# How long output is waited for that a program's children hold open after its end.
+LINGER_S = 0.5
 MAX_LINE_BYTES = 4096
 MAX_COMMAND = 4096
+_READ_BYTES = 65_536
+_LOOK_S = 0.05
 _SHOWN_BYTES = 256
 # Refused whatever is allowed: what no robot survives.
 DENIED = (
@@ -39,52 +47,100 @@ Emit = Callable[[Mapping[str, Any]], None]
 
 
 class Program:
-    """A program in progress; its output goes, line by line, to `emit` as `output` messages."""
+    """
+    A program in progress; its output goes, line by line, to `emit` as `output` messages.
+
+    One thread reads, signals and reaps it, so that no signal goes to whoever has its number next.
+    """
 
     def __init__(self, identity: str, arguments: Sequence[str], timeout_s: float, emit: Emit,
                  ended: Callable[[Program], None]):
         self.identity = identity
         self._emit = emit
         self._ended = ended
-        self._timed_out = False
         self._process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, start_new_session=True)
-        self._kill = threading.Timer(TERMINATE_S, self._signal, (signal.SIGKILL,))
-        self._deadline = threading.Timer(timeout_s, self._time_out)
-        for timer in (self._kill, self._deadline):
-            timer.daemon = True
-        self._deadline.start()
-        self._thread = threading.Thread(target=self._read, name='plexus-execute', daemon=True)
+        self._deadline = time.monotonic() + timeout_s
+        self._end = threading.Event()
+        self._kill_after_s = TERMINATE_S
+        self._kill_at: float | None = None
+        self._rest = b''
+        self._thread = threading.Thread(target=self._watch, name='plexus-execute', daemon=True)
         self._thread.start()
 
-    def cancel(self) -> None:
-        """Ask it to end, and see to it that it does."""
-        self._signal(signal.SIGTERM)
-        with contextlib.suppress(RuntimeError):  # asked before
-            self._kill.start()
+    def cancel(self, kill_after_s: float = TERMINATE_S) -> None:
+        """Ask it to end, and see to it that it does; any thread may call."""
+        self._kill_after_s = min(self._kill_after_s, kill_after_s)
+        self._end.set()
 
-    def _time_out(self) -> None:
-        self._timed_out = True
-        self._say('timeout')
-        self.cancel()
+    def wait(self, timeout_s: float) -> None:
+        """Wait for its end."""
+        self._thread.join(timeout_s)
+
+    # -- its thread
+
+    def _watch(self) -> None:
+        output = self._process.stdout
+        assert output is not None
+        ended_at = math.inf
+        with output, selectors.DefaultSelector() as selector:
+            os.set_blocking(output.fileno(), False)
+            selector.register(output, selectors.EVENT_READ)
+            # What a child of a child still holds open is not waited for.
+            while (now := time.monotonic()) < ended_at + LINGER_S:
+                readable = selector.select(_LOOK_S)
+                if readable and not self._read(output.fileno()):
+                    selector.unregister(output)
+                self._heed_time(now)
+                if not readable and self._has_ended():
+                    if not selector.get_map():
+                        break
+                    ended_at = min(ended_at, now)
+        self._say_lines(self._rest, last=True)
+        if self._kill_at is not None:
+            self._signal(signal.SIGKILL)  # whatever of its group is left
+        self._process.wait()
+        self._ended(self)
+        self._say('exit', code=self._process.returncode)
+
+    def _read(self, descriptor: int) -> bool:
+        """Pass on what has come; False at the end of the output."""
+        data = os.read(descriptor, _READ_BYTES)
+        self._rest = self._say_lines(self._rest + data, last=not data)
+        return bool(data)
+
+    def _say_lines(self, data: bytes, *, last: bool) -> bytes:
+        """Pass on whole lines, over-long ones in pieces; return what is not whole yet."""
+        *lines, rest = data.split(b'\n')
+        for line in [line + b'\n' for line in lines] + ([rest] if last and rest else []):
+            for start in range(0, len(line), MAX_LINE_BYTES):
+                self._say('data', data=line[start:start + MAX_LINE_BYTES].decode(errors='replace'))
+        if last:
+            return b''
+        while len(rest) >= MAX_LINE_BYTES:
+            self._say('data', data=rest[:MAX_LINE_BYTES].decode(errors='replace'))
+            rest = rest[MAX_LINE_BYTES:]
+        return rest
+
+    def _has_ended(self) -> bool:
+        # Seen without being reaped: until then its number is nobody else's.
+        return os.waitid(
+            os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _heed_time(self, now: float) -> None:
+        if self._kill_at is None and (now >= self._deadline or self._end.is_set()):
+            if not self._end.is_set():
+                self._say('timeout')
+            self._signal(signal.SIGTERM)
+            self._kill_at = now
+        if self._kill_at is not None and now >= self._kill_at + self._kill_after_s:
+            self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
         # The whole group: a program's children have its output open.
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
-
-    def _read(self) -> None:
-        output = self._process.stdout
-        assert output is not None
-        with output:
-            while line := output.readline(MAX_LINE_BYTES):
-                self._say('data', data=line.decode(errors='replace'))
-        code = self._process.wait()
-        self._deadline.cancel()
-        self._kill.cancel()
-        self._ended(self)
-        self._say('exit', code=code)
 
     def _say(self, event: str, **more: Any) -> None:
         self._emit({'type': 'output', 'id': self.identity, 'event': event, **more})
@@ -127,6 +183,14 @@ class Programs:
         if program is not None:
             program.cancel()
 
+    def close(self) -> None:
+        """End what is in progress, for the bridge ends: TERM, and KILL after one second."""
+        with self._lock:
+            program = self._program
+        if program is not None:
+            program.cancel(CLOSE_S)
+            program.wait(CLOSE_S + 1.0)
+
     def _forget(self, program: Program) -> None:
         with self._lock:
             if self._program is program:
@@ -150,4 +214,3 @@ class Programs:
             raise CommandError(
                 'bad_params', 'Command rejected: the map does not allow it (execute: allow:)')
         return arguments
-

@@ -24,6 +24,9 @@ from plexus_bridge.points import trim
 
 MAX_STREAMS = 64
 
+# Called once: with '' when it was done, else with what went wrong.
+Done = Callable[[str], None]
+
 
 @dataclass(frozen=True)
 class Session:
@@ -38,19 +41,23 @@ class Session:
 class _Stream:
     wish: Wish
     remote: bool
+    keep: bool
 
 
 class Streams:
     """
     What is wanted at the moment; any thread may call. `changed` hears all of it when it changes.
 
-    `topics` gives the topics that can be configured, `configure_node` sets parameters of a node
-    that the map allows (CommandError if it does not).
+    `topics` gives the topics that can be configured; `configure_node` sets parameters of a node
+    that the map allows (CommandError if it does not) and says how that went. A stream that is to
+    be kept goes on while there is no link, others are only for who watches now.
     """
 
     def __init__(self, changed: Callable[[Adjustments], None],
                  topics: Callable[[], Collection[str]],
-                 configure_node: Callable[[str, Mapping[str, Any]], None]):
+                 configure_node: Callable[[str, Mapping[str, Any], Done], None]):
+        # Hears of each session that begins (True) and ends (False).
+        self.on_session: Callable[[Session, bool], None] = _nobody
         self._changed = changed
         self._topics = topics
         self._configure_node = configure_node
@@ -59,16 +66,22 @@ class Streams:
         self._session: Session | None = None
         self._rates: dict[str, float] = {}
         self._prefixes: dict[str, str] = {}
+        self._live = False
+
+    @property
+    def session(self) -> Session | None:
+        """The recording in progress."""
+        return self._session
 
     def start_stream(self, stream_id: str, metrics: tuple[str, ...],
-                     interval_ms: float | None, *, remote: bool) -> str:
+                     interval_ms: float | None, *, remote: bool, keep: bool = False) -> str:
         """Begin a stream, or replace the one of this id; a `remote` one ends with the link."""
         stream_id = stream_id or f'stream_{uuid.uuid4().hex[:12]}'
         with self._lock:
             if len(self._streams) >= MAX_STREAMS and stream_id not in self._streams:
                 raise CommandError('busy', f'{MAX_STREAMS} streams are in progress already')
-            self._streams[stream_id] = _Stream(Wish(metrics, interval_ms), remote)
-        self._tell()
+            self._streams[stream_id] = _Stream(Wish(metrics, interval_ms), remote, keep)
+            self._tell()
         return stream_id
 
     def stop_streams(self, stream_id: str) -> list[str]:
@@ -79,7 +92,7 @@ class Streams:
                 raise CommandError('bad_params', f'stream {stream_id!r} is not in progress')
             for one in ended:
                 del self._streams[one]
-        self._tell()
+            self._tell()
         return ended
 
     def start_session(self, session_id: str, name: str, metrics: tuple[str, ...],
@@ -93,7 +106,8 @@ class Streams:
                 raise CommandError(
                     'busy', f'session {self._session.session_id} is in progress; stop it first')
             self._session = session
-        self._tell()
+            self._tell()
+        self.on_session(session, True)
         return session
 
     def stop_session(self, session_id: str) -> Session:
@@ -104,13 +118,18 @@ class Streams:
                 raise CommandError(
                     'bad_params', f'session {session_id or "(any)"} is not in progress')
             self._session = None
-        self._tell()
+            self._tell()
+        self.on_session(session, False)
         return session
 
-    def configure(self, sensor: str, config: Mapping[str, Any]) -> None:
-        """Change a topic's rate or prefix, all or nothing; CommandError ``bad_params`` if not."""
+    def configure(self, sensor: str, config: Mapping[str, Any], done: Done) -> None:
+        """
+        Change a topic's rate or prefix, or a node's parameters, all or nothing.
+
+        CommandError ``bad_params`` if that makes no sense; `done` hears how it went.
+        """
         if sensor not in self._topics():
-            self._configure_node(sensor, config)
+            self._configure_node(sensor, config, done)
             return
         unknown = set(config) - {'sample_rate', 'prefix'}
         if unknown:
@@ -125,24 +144,33 @@ class Streams:
                 self._rates[sensor] = rate
             if prefix is not None:
                 self._prefixes[sensor] = prefix
-        self._tell()
+            self._tell()
+        done('')
+
+    def opened(self) -> None:
+        """There is somebody again who may watch."""
+        with self._lock:
+            self._live = True
+            self._tell()
 
     def lost(self) -> None:
-        """End the streams of those who cannot see them any more; a recording goes on."""
+        """End the streams of those who cannot see them any more; recordings go on."""
         with self._lock:
-            kept = {name: stream for name, stream in self._streams.items() if not stream.remote}
-            if len(kept) == len(self._streams):
-                return
-            self._streams = kept
-        self._tell()
+            self._live = False
+            self._streams = {name: stream for name, stream in self._streams.items()
+                             if stream.keep or not stream.remote}
+            self._tell()
 
     def _tell(self) -> None:
-        with self._lock:
-            wishes = [stream.wish for stream in self._streams.values()]
-            if self._session is not None:
-                wishes.append(self._session.wish)
-            adjustments = Adjustments(tuple(wishes), dict(self._rates), dict(self._prefixes))
-        self._changed(adjustments)
+        # Within the lock: of two changes the later one is to be heard last.
+        wishes = [stream.wish for stream in self._streams.values() if stream.keep or self._live]
+        if self._session is not None:
+            wishes.append(self._session.wish)
+        self._changed(Adjustments(tuple(wishes), dict(self._rates), dict(self._prefixes)))
+
+
+def _nobody(_session: Session, _begun: bool) -> None:
+    """Tell nobody."""
 
 
 def _rate(value: object) -> float | None:

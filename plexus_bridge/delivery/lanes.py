@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,8 @@ class LaneSink:
         self._counters = counters
         self._points: list[Point] = []
         self._rows: list[Row] = []
+        # Has a look at single points before they are encoded, as rows are made of what is known.
+        self.mark: Callable[[list[Point]], None] | None = None
         # Bound once: mapping calls it for every point.
         self.add = self._points.append
 
@@ -47,6 +50,8 @@ class LaneSink:
 
     def encode(self) -> Iterator[tuple[int, bytes]]:
         """Yield all points as (how many, JSON objects with commas between them)."""
+        if self.mark is not None and self._points:
+            self.mark(self._points)
         yield from encode_points(self._points, self._counters)
         self._points.clear()
         yield from encode_rows(self._rows)
@@ -59,11 +64,6 @@ class Lanes:
     def __init__(self, counters: Counters):
         self._counters = counters
         self.sinks = {lane.name.lower(): LaneSink(counters) for lane in Lane}
-
-    @property
-    def urgent(self) -> bool:
-        """Whether something was collected that should not wait for the next flush."""
-        return len(self.sinks['urgent']) > 0
 
     def flush(self, now_ms: int) -> list[Frame]:
         """Return all that was collected as frames, most urgent lane first."""

@@ -16,9 +16,14 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 import re
 
+from plexus_bridge.mapping.builtin_maps import builtin_fields
+from plexus_bridge.mapping.builtin_maps import BUILTIN_MAPS
+from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.rules import FieldRule
 from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.mapping.rules import Sampling
+from plexus_bridge.points import MAX_TAGS
+from plexus_bridge.points import Point
 
 SESSION_TAG = 'session_id'
 # Sampling rates as the map allows them.
@@ -52,8 +57,12 @@ class Adjustments:
     rates: Mapping[str, float] = field(default_factory=dict)
     prefixes: Mapping[str, str] = field(default_factory=dict)
 
-    def apply(self, rule: MetricRule, topic: str) -> MetricRule:
-        """Return a rule as it is to be now; the same one if nothing is wanted of it."""
+    def apply(self, rule: MetricRule, topic: str, message: Message | None = None) -> MetricRule:
+        """
+        Return a rule as it is to be now; the same one if nothing is wanted of it.
+
+        `message` is the topic's type where it is known: by it a built-in map has names.
+        """
         rate_hz = self.rates.get(topic, self.rates.get(rule.topic))
         if rate_hz is not None:
             rule = _at_rate(rule, rate_hz)
@@ -61,20 +70,38 @@ class Adjustments:
         if prefix is not None and not rule.fields:
             rule = replace(rule, prefix=prefix)
         for wish in self.wishes:
-            rule = _wished(rule, wish, topic)
+            rule = _wished(rule, wish, topic, message)
         return rule
 
+    def mark(self, points: list[Point]) -> None:
+        """Tag points that come by no rule (events, a node's own metrics) with the session."""
+        for wish in self.wishes:
+            if wish.session_id:
+                points[:] = [_marked(point, wish) for point in points]
 
-def _wished(rule: MetricRule, wish: Wish, topic: str) -> MetricRule:
-    if rule.fields:
-        fields = tuple(_wished_field(one, wish) if wish.wants(one.metric) else one
-                       for one in rule.fields)
-        return rule if fields == rule.fields else replace(rule, fields=fields)
-    # A built-in map: what its metrics are called is known once its type is.
+
+def _wished(rule: MetricRule, wish: Wish, topic: str, message: Message | None) -> MetricRule:
+    fields = rule.fields
+    if not fields and wish.metrics and message is not None and message.name in BUILTIN_MAPS:
+        fields = builtin_fields(rule, message, topic)
+    if fields:
+        wished = tuple(_wished_field(one, wish) if wish.wants(one.metric) else one
+                       for one in fields)
+        return rule if wished == fields else replace(rule, fields=wished)
+    # What its metrics are called is not known, but what they begin with.
     if not wish.wants(f'{rule.prefix or topic.strip("/").replace("/", ".")}.*'):
         return rule
     return replace(rule, sampling=_faster(rule.sampling, wish.interval_ms),
                    tags=_tagged(rule.tags, wish.session_id))
+
+
+def _marked(point: Point, wish: Wish) -> Point:
+    tags = point.get('tags') or {}
+    if SESSION_TAG in tags or not wish.wants(point['metric']):
+        return point
+    # In front: there may be too many tags, and then the last ones go.
+    kept = dict(list(tags.items())[:MAX_TAGS - 1])
+    return {**point, 'tags': {SESSION_TAG: wish.session_id, **kept}}
 
 
 def _wished_field(one: FieldRule, wish: Wish) -> FieldRule:

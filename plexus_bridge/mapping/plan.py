@@ -41,11 +41,12 @@ class PlannedRule:
     sinks: Sinks
     counters: Counters
 
-    def adjusted(self, adjustments: Adjustments, topic: str) -> PlannedRule:
+    def adjusted(self, adjustments: Adjustments, topic: str, message: Message | None
+                 ) -> PlannedRule:
         """Return the rule as people want it at the moment; events are what they are."""
         if isinstance(self.rule, EventRule):
             return self
-        rule = adjustments.apply(self.rule, topic)
+        rule = adjustments.apply(self.rule, topic, message)
         return self if rule is self.rule else replace(self, rule=rule)
 
     def mapper(self, message: Message, topic: str, captures: Mapping[str, str], *,

@@ -171,6 +171,8 @@ class Bridge:
             node, plan(self._map.metrics, self._map.events, lanes.sinks, self.counters),
             self.counters, simulated=node.get_parameter('use_sim_time').value,
             period_s=self._map.delivery.flush_ms / 1000)
+        for sink in lanes.sinks.values():
+            sink.mark = self.intake.mark
         self._graph_events = GraphEvents(node, self._map.graph, lanes.sinks['urgent'])
         settings = read_settings(Arguments(
             api_key=api_key, source_id=source_id, gateway_url=gateway_url))
@@ -198,6 +200,16 @@ class Bridge:
         return [*self.intake.topics, *self._video.topics]
 
     @property
+    def session_id(self) -> str:
+        """The recording in progress, '' for none."""
+        return self._control.session_id
+
+    @property
+    def run_id(self) -> str:
+        """The run in progress, '' for none."""
+        return self._control.run_id
+
+    @property
     def outbox(self) -> Outbox:
         """What is not delivered yet."""
         return self._outbox
@@ -220,7 +232,7 @@ class Bridge:
             self._follow_clock(now)
             next_poll = self.intake.poll(now)
             self._video.poll(now, self.intake.clock_correction_ms)
-            if now >= next_flush - FLUSH_EARLY_S or self._lanes.urgent:
+            if now >= next_flush - FLUSH_EARLY_S:
                 next_flush = now + flush_s
                 self._flush()
         self._control.close()

@@ -24,6 +24,7 @@ from plexus_bridge.commands.programs import Programs
 from plexus_bridge.commands.run import Run
 from plexus_bridge.commands.steps import DEFAULT_TIMEOUT_S
 from plexus_bridge.commands.steps import ParameterStep
+from plexus_bridge.commands.streams import Done
 from plexus_bridge.commands.streams import Streams
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
@@ -70,6 +71,7 @@ class ControlPlane:
         self._chores = Chores(node, node.executor)
         self._actions = LocalActions(node, self._chores, self.dispatcher, self._programs)
         self._runs: LocalRuns | None = None
+        self._streams: Streams | None = None
         self._driver: TeleopDriver | None = None
         if robot_map.teleop is not None:
             self._driver = TeleopDriver(node, robot_map.teleop)
@@ -82,8 +84,10 @@ class ControlPlane:
         streams = Streams(
             intake.adjust, lambda: {topic.topic for topic in intake.topics if topic.topic},
             self._configure_node)
-        self.add_agent(StreamMessages(
-            streams, self.dispatcher.send, lambda: sensors(intake)))
+        messages = StreamMessages(streams, self.dispatcher.send, lambda: sensors(intake))
+        self.dispatcher.on_opened.append(messages.opened)
+        self.add_agent(messages)
+        self._streams = streams
         self.add_agent(ProgramMessages(
             self._programs, self.dispatcher.send, self.dispatcher.cancel))
 
@@ -95,8 +99,19 @@ class ControlPlane:
             return True
 
         offer = Offer(self._node, self.dispatcher, self._chores, self._map.commands, readvertise)
-        LocalServices(self._node, streams, offer.declare, offer.withdraw)
+        LocalServices(self._node, self._chores, streams, offer.declare, offer.withdraw)
         self._runs = LocalRuns(self._node, self._chores, runs)
+
+    @property
+    def session_id(self) -> str:
+        """The recording in progress, '' for none."""
+        session = self._streams.session if self._streams is not None else None
+        return session.session_id if session is not None else ''
+
+    @property
+    def run_id(self) -> str:
+        """The run that a node of the robot's opened last and has not ended, '' for none."""
+        return self._runs.last_run if self._runs is not None else ''
 
     def add_agent(self, messages: AgentMessages) -> None:
         """Have further kinds of agents' messages answered, such as those of cameras."""
@@ -122,7 +137,7 @@ class ControlPlane:
         """Stop the robot if somebody drives it, and end what is in progress."""
         if self._driver is not None:
             self._driver.close()
-        self._programs.cancel()
+        self._programs.close()
         self.dispatcher.close()
         if self._runs is not None:
             self._runs.close()
@@ -135,8 +150,8 @@ class ControlPlane:
         assert self._driver is not None
         self._driver.link_lost()
 
-    def _configure_node(self, name: str, config: Mapping[str, Any]) -> None:
-        """Set parameters of a node that the map lists; who asks is not told how it went."""
+    def _configure_node(self, name: str, config: Mapping[str, Any], done: Done) -> None:
+        """Set parameters of a node that the map lists."""
         allowed = [one for one in self._map.configurable_nodes
                    if name in (one, one.rpartition('/')[2])]
         if not allowed:
@@ -146,21 +161,21 @@ class ControlPlane:
         performer = ParameterPerformer(self._node, ParameterStep(allowed[0]))
 
         async def work() -> None:
-            attempt = Attempt(Run('configure', 'configure', {}, _Logged(name)), self._chores,
+            attempt = Attempt(Run('configure', 'configure', {}, _Unreported()), self._chores,
                               time.monotonic() + DEFAULT_TIMEOUT_S, DEFAULT_TIMEOUT_S)
             try:
                 await performer.change(attempt, dict(config))
             except CommandError as error:
                 log.warning('configure %s: %s', name, error)
+                done(str(error))
+            else:
+                done('')
 
         self._chores.begin(work)
 
 
-class _Logged:
-    """Reports of a run that nobody waits for."""
-
-    def __init__(self, name: str):
-        self._name = name
+class _Unreported:
+    """Reports of a run that tells by itself how it went."""
 
     def running(self) -> None:
         """Say nothing."""
@@ -172,5 +187,4 @@ class _Logged:
         """Say nothing."""
 
     def fail(self, code: str, message: str) -> None:
-        """Say so in the log."""
-        log.warning('configure %s: %s', self._name, message)
+        """Say nothing."""

@@ -23,11 +23,11 @@ from rclpy.node import Node
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.adjustments import Adjustments
-from plexus_bridge.mapping.events.rules import EventRule
 from plexus_bridge.mapping.plan import PlannedRule
 from plexus_bridge.mapping.plan import Rule
 from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.mapping.topic_pattern import TopicPattern
+from plexus_bridge.points import Point
 from plexus_bridge.ros.graph import find_publishers
 from plexus_bridge.ros.graph import Publishers
 from plexus_bridge.ros.layouts import message_class
@@ -57,8 +57,6 @@ EXPECTED_AT_MOST = EVERY_DEPTH // 10
 # … but within these bounds. What waits longer than it must loses nothing: it has its stamp.
 SHORTEST_POLL_S = 0.02
 LONGEST_POLL_S = 0.1
-# What makes events is looked at more often: an event is not to be late.
-EVENT_POLL_S = 0.02
 # Messages taken from one topic before the others have their turn.
 TAKE_AT_MOST = 500
 # Rules are compiled anew when people change what they want; not more often, whoever asks.
@@ -107,7 +105,12 @@ class Intake:
 
     def rule_now(self, topic: RuleIntake) -> Rule:
         """Return a topic's rule as people want it at the moment."""
-        return self._plan[topic.index].adjusted(self._adjustments, topic.topic).rule
+        return self._plan[topic.index].adjusted(
+            self._adjustments, topic.topic, topic.layout).rule
+
+    def mark(self, points: list[Point]) -> None:
+        """Tag what comes by no rule with the recording in progress; on the thread that polls."""
+        self._adjustments.mark(points)
 
     def poll(self, now: float) -> float:
         """
@@ -149,8 +152,9 @@ class Intake:
         before, self._adjustments = self._adjustments, self._wanted
         for topic in self.topics:
             planned = self._plan[topic.index]
-            if topic.mapper is not None and planned.adjusted(before, topic.topic) != \
-                    planned.adjusted(self._adjustments, topic.topic):
+            if topic.mapper is not None and planned.adjusted(
+                    before, topic.topic, topic.layout) != planned.adjusted(
+                        self._adjustments, topic.topic, topic.layout):
                 self._compile(topic, topic.type)
 
     # -- the graph
@@ -277,7 +281,8 @@ class Intake:
             topic.tell(RuleState.UNKNOWN_TYPE, str(error))
             return False
         try:
-            mapper = self._plan[topic.index].adjusted(self._adjustments, topic.topic).mapper(
+            mapper = self._plan[topic.index].adjusted(
+                self._adjustments, topic.topic, layout).mapper(
                 layout, topic.topic, topic.captures, simulated=self._simulated,
                 own_logger=self._node.get_logger().name)
         except MappingError as error:
@@ -285,9 +290,9 @@ class Intake:
             return False
         self._finish(topic)  # what the old type left: windows that are open
         topic.mapper = mapper
-        longest = EVENT_POLL_S if isinstance(topic.rule, EventRule) else self._period_s
-        topic.period_s = min(mapper.period_s, longest)
+        topic.period_s = min(mapper.period_s, self._period_s)
         topic.message_class = kind
+        topic.layout = layout
         topic.type = type_name
         topic.readable = False
         return True

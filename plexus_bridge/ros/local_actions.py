@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
@@ -138,7 +139,8 @@ class _Output:
         self._handle = handle
         self._result = result
         self._chores = chores
-        self._lines: list[str] = []
+        # Filled on one thread and emptied on another.
+        self._lines: deque[str] = deque()
         self._waiting = False
 
     def take(self, message: Mapping[str, Any]) -> None:
@@ -160,7 +162,7 @@ class _Output:
 
     def _pass_on(self) -> None:
         self._waiting = False
-        lines, self._lines = self._lines, []
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
         if lines and self._handle.is_active:
             self._handle.publish_feedback(Execute.Feedback(lines=lines))
 

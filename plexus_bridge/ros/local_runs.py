@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+import contextlib
 from datetime import datetime
 from datetime import timezone
+import logging
+import queue
+import threading
 from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -18,6 +21,7 @@ from rclpy.task import Future
 from plexus_bridge import encoding
 from plexus_bridge.client.runs import Runs
 from plexus_bridge.client.runs import Whose
+from plexus_bridge.errors import AuthenticationError
 from plexus_bridge.errors import CommandError
 from plexus_bridge.errors import PlexusError
 from plexus_bridge.errors import RefusedError
@@ -28,6 +32,10 @@ from plexus_msgs.msg import PassCriterion
 from plexus_msgs.srv import EndRun
 from plexus_msgs.srv import StartRun
 
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 16
+
 Asked = Callable[[], dict[str, Any]]
 
 
@@ -37,16 +45,29 @@ class LocalRuns:
     def __init__(self, node: Node, chores: Chores, runs: Runs):
         self._chores = chores
         self._runs = runs
-        self._last_run = ''
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix='plexus-runs')
+        # The run that was opened last and is not ended, as the gateway told it.
+        self._last: Mapping[str, Any] = {}
+        self._work: queue.Queue[Callable[[], None]] = queue.Queue(MAX_WAITING)
+        # Left behind if the gateway does not answer while the bridge ends.
+        self._worker = threading.Thread(target=self._serve, name='plexus-runs', daemon=True)
+        self._worker.start()
         group = ReentrantCallbackGroup()
         node.create_service(StartRun, '~/start_run', self._start, callback_group=group)
         node.create_service(EndRun, '~/end_run', self._end, callback_group=group)
 
     def close(self) -> None:
         """Take no more; what is being asked is left behind."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
-        self._runs.close()
+        with contextlib.suppress(queue.Full):
+            self._work.put_nowait(self._runs.close)
+
+    @property
+    def last_run(self) -> str:
+        """The run that was opened last, '' once it is ended."""
+        return str(self._last.get('id', ''))
+
+    def _serve(self) -> None:
+        while True:
+            self._work.get()()
 
     async def _start(self, request: Any, response: Any) -> Any:
         try:
@@ -56,7 +77,8 @@ class LocalRuns:
             return response
         run = await self._asked(ask, response)
         if run is not None:
-            response.run_id = self._last_run = str(run.get('id', ''))
+            self._last = run
+            response.run_id = self.last_run
             _set_time(response.started_at, run.get('started_at'))
         return response
 
@@ -67,26 +89,36 @@ class LocalRuns:
         organisation = request.scope == StartRun.Request.SCOPE_ORGANISATION
         metadata = json_object(request.metadata_json, 'metadata_json')
         criteria = [_criterion(one) for one in request.pass_criteria]
+        started_at = _iso(request.started_at) or self._runs.now()
         return lambda: self._runs.start(
             request.name, None if organisation else Whose.OWN,
             tags={pair.key: pair.value for pair in request.tags} or None,
             metadata=metadata or None, pass_criteria=criteria or None,
-            started_at=_iso(request.started_at))
+            started_at=started_at)
 
     async def _end(self, request: Any, response: Any) -> Any:
-        run_id = request.run_id or self._last_run
+        run_id = request.run_id or self.last_run
         try:
             changes = self._changes(request, run_id)
         except CommandError as error:
             response.message = str(error)
             return response
         aborted = request.outcome == EndRun.Request.OUTCOME_ABORTED
-        run = await self._asked(lambda: self._runs.end(
-            run_id, 'aborted' if aborted else 'completed', _iso(request.ended_at), changes),
-            response)
+        last = self._last
+        ended_at = _iso(request.ended_at) or self._runs.now()
+
+        def ask() -> dict[str, Any]:
+            metadata = changes.get('metadata')
+            if metadata is not None:
+                known = last if run_id == last.get('id') else self._runs.show(run_id)
+                changes['metadata'] = {**(known.get('metadata') or {}), **metadata}
+            return self._runs.end(
+                run_id, 'aborted' if aborted else 'completed', ended_at, changes)
+
+        run = await self._asked(ask, response)
         if run is not None:
-            if run_id == self._last_run:
-                self._last_run = ''
+            if run_id == self.last_run:
+                self._last = {}
             response.run_id = run_id
             _set_time(response.ended_at, run.get('ended_at'))
             _set_verdict(response, run)
@@ -112,15 +144,23 @@ class LocalRuns:
                 found: Any = ask()
             except PlexusError as error:
                 found = error
+            except Exception as error:
+                log.exception('unexpected error in a request to the gateway')
+                found = error
             self._chores.post(lambda: answer.set_result(found))
 
-        self._worker.submit(work)
+        try:
+            self._work.put_nowait(work)
+        except queue.Full:
+            response.message = f'{MAX_WAITING} requests wait for the gateway already; try again'
+            return None
         found = await answer
         if isinstance(found, dict):
             response.success = True
             return found
         response.message = str(found)
-        response.error_code = found.code if isinstance(found, RefusedError) else ''
+        response.error_code = found.code if isinstance(
+            found, RefusedError | AuthenticationError) else ''
         return None
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
+from rclpy.task import Future
 import yaml
 
 from plexus_bridge.commands.streams import Streams
 from plexus_bridge.errors import CommandError
+from plexus_bridge.ros.chores import Chores
 from plexus_bridge.ros.key_values import named_values
 from plexus_msgs.srv import Configure
 from plexus_msgs.srv import DeclareCommand
@@ -31,24 +34,26 @@ class LocalServices:
     not.
     """
 
-    def __init__(self, node: Node, streams: Streams, declare: Callable[[dict[str, Any]], None],
-                 withdraw: Callable[[str], None]):
+    def __init__(self, node: Node, chores: Chores, streams: Streams,
+                 declare: Callable[[dict[str, Any]], None], withdraw: Callable[[str], None]):
         self._streams = streams
         self._declare = declare
+        self._chores = chores
         self._withdraw = withdraw
         for kind, name, serve in (
                 (StartStream, 'start_stream', self._start_stream),
                 (StopStream, 'stop_stream', self._stop_stream),
                 (StartSession, 'start_session', self._start_session),
                 (StopSession, 'stop_session', self._stop_session),
-                (Configure, 'configure', self._configure),
                 (DeclareCommand, 'declare_command', self._declare_command)):
             node.create_service(kind, f'~/{name}', answered(serve))
+        node.create_service(Configure, '~/configure', self._configure,
+                            callback_group=ReentrantCallbackGroup())
 
     def _start_stream(self, request: Any, response: Any) -> None:
         response.stream_id = self._streams.start_stream(
             request.stream_id, tuple(request.metrics), float(request.interval_ms or 100),
-            remote=False)
+            remote=False, keep=request.keep == StartStream.Request.KEEP_ALL)
 
     def _stop_stream(self, request: Any, response: Any) -> None:
         response.stream_ids = self._streams.stop_streams(request.stream_id)
@@ -62,9 +67,20 @@ class LocalServices:
     def _stop_session(self, request: Any, response: Any) -> None:
         response.session_id = self._streams.stop_session(request.session_id).session_id
 
-    def _configure(self, request: Any, response: Any) -> None:
-        self._streams.configure(request.sensor, named_values(
-            request.settings, request.settings_json, 'settings_json'))
+    async def _configure(self, request: Any, response: Any) -> Any:
+        answer: Future[str] = Future()
+
+        def done(problem: str) -> None:
+            self._chores.post(lambda: answer.set_result(problem))
+
+        try:
+            self._streams.configure(request.sensor, named_values(
+                request.settings, request.settings_json, 'settings_json'), done)
+            response.message = await answer
+        except CommandError as error:
+            response.message = str(error)
+        response.success = not response.message
+        return response
 
     def _declare_command(self, request: Any, response: Any) -> None:
         entry = _entry(request.declaration)

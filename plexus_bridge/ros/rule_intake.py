@@ -16,6 +16,7 @@ from typing import Any
 from rclpy.subscription import Subscription
 
 from plexus_bridge.config.document import place_text
+from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.plan import Rule
 from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.ros.graph import Publishers
@@ -63,6 +64,7 @@ class RuleIntake:
     subscription: Subscription[Any] | None = None
     mapper: Mapper | None = None
     message_class: Any = None
+    layout: Message | None = None
     # The one piece of rclpy's inside that polling needs: `handle.take_message`.
     take_message: TakeMessage | None = None
     messages: int = 0

@@ -58,6 +58,14 @@ class Observed(Protocol):
         """The map in use."""
 
     @property
+    def session_id(self) -> str:
+        """The recording in progress, '' for none."""
+
+    @property
+    def run_id(self) -> str:
+        """The run in progress, '' for none."""
+
+    @property
     def outbox(self) -> Outbox:
         """What is not delivered yet."""
 
@@ -117,6 +125,7 @@ class StatusPublisher:
             connections=link.connections,
             last_acknowledged=_time(self._bridge.link.last_acknowledged_ms),
             clock_offset=_seconds(link.clock_offset_ms), clock_error=_seconds(link.clock_error_ms),
+            session_id=self._bridge.session_id, run_id=self._bridge.run_id,
             journal_bytes=outbox.pending()[1], journal_limit_bytes=outbox.limit_bytes,
             lanes=lane_statuses(outbox, self._bridge.counters), rules=rules)
         uptime = time.monotonic() - self._started

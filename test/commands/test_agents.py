@@ -28,17 +28,20 @@ class Robot:
         self.dispatcher = Dispatcher(Counters())
         self.streams = Streams(self.changes.append, lambda: {'/imu', '/odom'}, self._configure)
         agents = Agents()
-        agents.add(StreamMessages(self.streams, self.dispatcher.send))
+        messages = StreamMessages(self.streams, self.dispatcher.send)
+        agents.add(messages)
         agents.add(ProgramMessages(
             Programs(allow=['echo *']), self.dispatcher.send, self.dispatcher.cancel))
         self.dispatcher.agent = agents
+        self.dispatcher.on_opened.append(messages.opened)
         self.dispatcher.opened({}, 0.0)
         self.now = 1.0
 
-    def _configure(self, node: str, config: Any) -> None:
+    def _configure(self, node: str, config: Any, done: Any) -> None:
         if node != 'mpu6050':
             raise CommandError('bad_params', f'sensor: saw {node}')
         self.configured.append((node, config))
+        done('the range is 2, 4, 8 or 16' if config == {'range': 7} else '')
 
     def hear(self, **message: Any) -> list[dict[str, Any]]:
         self.now += 1.0
@@ -68,12 +71,36 @@ def test_a_stream_is_wanted_until_it_is_stopped(robot):
     assert robot.changes[-1].wishes == ()
 
 
-def test_streams_from_afar_end_with_the_link_others_and_recordings_go_on(robot):
+def test_without_a_link_only_what_is_to_be_kept_goes_on(robot):
     robot.hear(type='start_stream', id='far')
+    robot.hear(type='start_stream', id='record', metrics=['a'], store=True)
     robot.hear(type='start_session', session_id='s', session_name='S', interval_ms=250)
     robot.streams.start_stream('near', ('x',), 20.0, remote=False)
     robot.dispatcher.lost(2.0)
-    assert robot.changes[-1].wishes == (Wish(('x',), 20.0), Wish((), 250.0, 's'))
+    session = Wish((), 250.0, 's')
+    assert robot.changes[-1].wishes == (Wish(('a',), 100.0), session)
+    robot.dispatcher.opened({}, 3.0)
+    assert robot.changes[-1].wishes == (Wish(('a',), 100.0), Wish(('x',), 20.0), session)
+
+
+def test_the_gateway_hears_of_recordings_that_it_missed(robot):
+    def told() -> list[tuple[str, str]]:
+        robot.dispatcher.opened({}, robot.now)
+        return [(message['type'], message['session_id'])
+                for message in robot.dispatcher.messages_to_send(robot.now)]
+
+    robot.dispatcher.lost(2.0)
+    robot.streams.start_session('a', '', (), None)
+    robot.streams.stop_session('')
+    robot.streams.start_session('b', '', (), None)
+    assert told() == [
+        ('session_started', 'a'), ('session_stopped', 'a'), ('session_started', 'b')]
+    robot.dispatcher.lost(3.0)
+    assert told() == [('session_started', 'b')]
+    robot.streams.stop_session('b')
+    assert robot.dispatcher.messages_to_send(4.0)[0]['type'] == 'session_stopped'
+    robot.dispatcher.lost(5.0)
+    assert told() == []
 
 
 def test_a_session_is_confirmed_and_tags_points(robot):
@@ -92,8 +119,11 @@ def test_rates_and_prefixes_of_topics_are_configured(robot):
     assert robot.hear(type='configure', sensor='/imu',
                       config={'sample_rate': '50', 'prefix': 'front'}) == []
     assert robot.changes[-1] == Adjustments((), {'/imu': 50.0}, {'/imu': 'front'})
-    robot.hear(type='configure', sensor='mpu6050', config={'range': 8})
+    assert robot.hear(type='configure', sensor='mpu6050', config={'range': 8}) == []
     assert robot.configured == [('mpu6050', {'range': 8})]
+    error, = robot.hear(type='configure', sensor='mpu6050', config={'range': 7})
+    assert (error['type'], error['source'], error['error']) == (
+        'device_error', 'sensor.mpu6050', 'the range is 2, 4, 8 or 16')
 
 
 @pytest.mark.parametrize('message', [
@@ -116,7 +146,7 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(robot, message):
     refusal = robot.hear(**message)[-1]
     assert refusal['type'] == 'device_error'
     assert refusal['source'] == f'command.{message["type"]}'
-    assert robot.changes == []
+    assert robot.changes[1:] == []
     assert robot.configured == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -88,13 +89,18 @@ STUBBORN = ('import signal, time\n'
             'time.sleep(60)\n')
 
 
-def test_a_program_that_will_not_end_is_killed(said, wait_until, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, 'TERMINATE_S', 0.2)
-    script = Path(tmp_path / 'stubborn.py')
+def stubborn(said: list[dict[str, Any]], wait_until: Any, folder: Path) -> Programs:
+    script = folder / 'stubborn.py'
     script.write_text(STUBBORN)
     programs = Programs(allow=[f'{PYTHON} *'])
     programs.start('x', f'{PYTHON} {script}', None, said.append)
     wait_until(lambda: 'data' in events(said), 'it runs')
+    return programs
+
+
+def test_a_program_that_will_not_end_is_killed(said, wait_until, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'TERMINATE_S', 0.2)
+    programs = stubborn(said, wait_until, tmp_path)
     programs.cancel()
     wait_until(lambda: 'exit' in events(said), 'it has ended')
     assert said[-1]['code'] == -9
@@ -112,3 +118,39 @@ def test_a_line_without_an_end_comes_in_pieces(said, wait_until):
     programs.start('x', f'{PYTHON} -c "print(9000 * str(7))"', None, said.append)
     wait_until(lambda: 'exit' in events(said), 'it has ended')
     assert [len(message['data']) for message in said[1:-1]] == [4096, 4096, 809]
+
+
+def test_when_the_bridge_ends_no_program_is_left(said, wait_until, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'CLOSE_S', 0.2)
+    programs = stubborn(said, wait_until, tmp_path)
+    programs.close()
+    assert said[-1] == {'type': 'output', 'id': 'x', 'event': 'exit', 'code': -9}
+    programs.close()
+
+
+def test_output_that_outlives_its_program_is_not_waited_for(said, wait_until, monkeypatch):
+    monkeypatch.setattr(module, 'LINGER_S', 0.2)
+    programs = Programs(allow=['sh *'])
+    begun = time.monotonic()
+    programs.start('x', "sh -c 'echo begun; sleep 3 & exit 4'", None, said.append)
+    wait_until(lambda: 'exit' in events(said), 'it has ended')
+    assert time.monotonic() - begun < 2.5
+    assert (said[1]['data'], said[-1]['code']) == ('begun\n', 4)
+
+
+def test_a_program_without_output_is_ended_too(said, wait_until):
+    programs = Programs(allow=['sh *'])
+    programs.start('x', "sh -c 'exec >&- 2>&-; sleep 60'", 0.3, said.append)
+    wait_until(lambda: 'exit' in events(said), 'it has ended')
+    assert events(said) == ['start', 'timeout', 'exit']
+
+
+def test_children_of_a_cancelled_program_end_with_it(said, wait_until):
+    programs = Programs(allow=['sh *'])
+    programs.start('x', "sh -c 'trap : TERM; sleep 60 & echo $!; wait; exit 0'", None, said.append)
+    wait_until(lambda: 'data' in events(said), 'it runs')
+    child = int(said[1]['data'])
+    programs.cancel()
+    wait_until(lambda: 'exit' in events(said), 'it has ended')
+    wait_until(lambda: not Path(f'/proc/{child}').exists() or (
+        Path(f'/proc/{child}/stat').read_text().split()[2] == 'Z'), 'its child has ended')

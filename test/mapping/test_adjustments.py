@@ -6,10 +6,13 @@ import pytest
 
 from plexus_bridge.mapping.adjustments import Adjustments
 from plexus_bridge.mapping.adjustments import Wish
+from plexus_bridge.mapping.layout import Message
+from plexus_bridge.mapping.layout import PRIMITIVES
 from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.rules import FieldRule
 from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.mapping.rules import Sampling
+from plexus_bridge.points import MAX_TAGS
 
 VOLTAGE = FieldRule(parse_path('voltage'), 'battery.voltage', sampling=Sampling(rate_hz=2.0))
 JOINT = FieldRule(parse_path('position[*]'), 'joint.{name}.position')
@@ -61,6 +64,38 @@ def test_a_built_in_map_is_taken_as_a_whole():
     assert wished.sampling.rate_hz == 50
     assert list(wished.tags.items()) == [('session_id', 's'), ('a', 'b')]
     assert Adjustments((Wish(('gps',), 20),)).apply(rule, '/imu/data') is rule
+
+
+WIND = Message('geometry_msgs/msg/Vector3', tuple((axis, PRIMITIVES['float64']) for axis in 'xyz'))
+
+
+def test_of_a_built_in_map_only_what_is_named_once_its_type_is_known():
+    rule = MetricRule('/wind')
+    wished = Adjustments((Wish(('wind.y',), 20, 's'),)).apply(rule, '/wind', WIND)
+    assert [(one.metric, one.sampling.rate_hz, dict(one.tags)) for one in wished.fields] == [
+        ('wind.x', 10, {}), ('wind.y', 50, {'session_id': 's'}), ('wind.z', 10, {})]
+    assert Adjustments((Wish(('wind.w',), 20),)).apply(rule, '/wind', WIND) is rule
+
+
+def test_points_that_come_by_no_rule_are_marked_as_well():
+    shared = {'site': 'lab'}
+    full = {f'tag{number:02}': 'x' for number in range(MAX_TAGS)}
+    points = [
+        {'class': 'event', 'metric': 'door', 'value': 'open', 'tags': shared},
+        {'class': 'metric', 'metric': 'own', 'value': 1},
+        {'class': 'metric', 'metric': 'door.angle', 'value': 1, 'tags': {'session_id': 'other'}},
+        {'class': 'metric', 'metric': 'door.speed', 'value': 1, 'tags': full}]
+    Adjustments((Wish(interval_ms=50),)).mark(points)
+    assert 'tags' not in points[1]
+    Adjustments((Wish(('door',), session_id='s'),)).mark(points)
+    assert points[0]['tags'] == {'session_id': 's', 'site': 'lab'}
+    assert 'tags' not in points[1]
+    assert points[2]['tags'] == {'session_id': 'other'}
+    assert len(points[3]['tags']) == MAX_TAGS
+    assert points[3]['tags']['session_id'] == 's'
+    assert shared == {'site': 'lab'}
+    Adjustments((Wish(session_id='s'),)).mark(points)
+    assert points[1]['tags'] == {'session_id': 's'}
 
 
 def test_a_rate_may_also_be_slower_and_a_prefix_another():

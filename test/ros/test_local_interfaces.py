@@ -9,11 +9,11 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from bridged_robot import BridgedRobot
 from diagnostic_msgs.msg import KeyValue
 from gateway_client import free_port
 from gateway_client import GatewayClient
 import pytest
-from rclpy.action import ActionClient
 import requests
 from sensor_msgs.msg import Temperature
 from std_srvs.srv import Trigger
@@ -44,44 +44,15 @@ configurable_nodes: [/test]
 '''
 
 
-class Robot:
-    """A node beside a running bridge, and the gateway that it reports to."""
-
-    def __init__(self, graph: Any, gateway: GatewayClient, bridge: Any):
-        self.graph = graph
-        self.gateway = gateway
-        self.bridge = bridge
-
-    def call(self, kind: Any, service: str, **fields: Any) -> Any:
-        return self.graph.call(kind, f'/plexus_bridge/{service}', kind.Request(**fields))
-
-    def commands(self) -> list[str]:
-        return [command['name'] for command in
-                self.gateway.get('/v1/sources/robot-1/commands')['commands']]
-
-    def goal(self, kind: Any, name: str, feedback: list[Any], **fields: Any) -> Any:
-        client = ActionClient(self.graph.node, kind, f'/plexus_bridge/{name}')
-        self.graph.spin_until(client.server_is_ready, f'{name} is offered')
-        sent = client.send_goal_async(
-            kind.Goal(**fields), feedback_callback=lambda msg: feedback.append(msg.feedback))
-        self.graph.spin_until(sent.done, 'the goal is taken')
-        return sent.result()
-
-    def result(self, handle: Any) -> Any:
-        future = handle.get_result_async()
-        self.graph.spin_until(future.done, f'the goal has ended; {self.bridge.output}')
-        return future.result().result
-
-
 @pytest.fixture
-def robot(graph, start, tmp_path, ros_environment, wait_until) -> Robot:
+def robot(graph, start, tmp_path, ros_environment, wait_until) -> BridgedRobot:
     port = free_port()
     gateway = GatewayClient(port, Path(ros_environment['PLEXUS_HOME']))
     start('plexus_bridge.gateway.serve', '--port', str(port))
     wait_until(gateway.is_up, 'the gateway answers')
     file = tmp_path / 'robot.yaml'
     file.write_text(MAP.format(url=gateway.url, python=sys.executable))
-    robot = Robot(graph, gateway, start('plexus_bridge.cli', 'run', str(file)))
+    robot = BridgedRobot(graph, gateway, start('plexus_bridge.cli', 'run', str(file)))
 
     def is_declared() -> bool:
         answer = requests.get(f'{gateway.url}/v1/sources/robot-1/commands',
