@@ -38,6 +38,9 @@ WHOLE_RATE_HZ = 10.0
 # What needs no quotes in YAML, but for the words that mean something there.
 _WORD = re.compile('/?[A-Za-z_][A-Za-z0-9_./-]*')
 _OTHER_WORDS = frozenset(('y', 'n', 'yes', 'no', 'on', 'off', 'true', 'false', 'null'))
+# What a map to begin with asks of each camera; the link may carry less.
+VIDEO_RATE_HZ = 10
+VIDEO_WIDTH = 1280
 # Fields named for a type without a built-in map; the rest is a matter of taste.
 MAX_FIELDS = 12
 
@@ -159,13 +162,39 @@ def _others(source: Source) -> Iterator[str]:
             yield f'  - topic: {topic.name}'
             if more:
                 yield more
+    yield from _video(source)
+
+
+def _video(source: Source) -> Iterator[str]:
     images = [topic for topic in source.topics.values() if IMAGE_TYPES.intersection(topic.types)]
-    if images:
-        yield ''
-        yield '# Video is not bridged yet. These topics are for it:'
-        yield '# video:'
-        for topic in images:
-            yield f'#   - {{topic: {topic.name}, camera_id: {_camera(topic.name)}}}'
+    if not images:
+        return
+    names = {topic.name for topic in images}
+    taken: set[str] = set()
+    yield ''
+    yield 'video:'
+    for topic in images:
+        rate = topic.count / source.seconds if source.seconds > 0 else 0.0
+        yield f'  # {", ".join(topic.types)}, {rate:.3g} Hz'
+        better = f'{topic.name}/compressed'
+        if better in names or topic.name.endswith('/compressedDepth'):
+            why = f'the same pictures as {better}, which cost less to take' \
+                if better in names else 'the same distances as its raw topic'
+            yield f'  # - topic: {topic.name}  # {why}'
+            continue
+        camera_id = _free(_camera(topic.name), taken)
+        most = min(max(round(rate), 1), VIDEO_RATE_HZ)
+        yield (f'  - {{topic: {topic.name}, camera_id: {_scalar(camera_id)}, rate_hz: {most}, '
+               f'quality: 85, max_width: {VIDEO_WIDTH}}}')
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return a name that no other camera has, and take it."""
+    found, number = name, 2
+    while found in taken:
+        found, number = f'{name}-{number}', number + 1
+    taken.add(found)
+    return found
 
 
 def _camera(topic: str) -> str:

@@ -98,6 +98,13 @@ class VideoFrames:
             self._waiting.clear()
         return count
 
+    def take_all(self) -> list[VideoFrame]:
+        """Return all that waits, whatever the link carries."""
+        with self._lock:
+            frames = list(self._waiting.values())
+            self._waiting.clear()
+        return frames
+
     def begin(self, frame: VideoFrame, now: float) -> int | None:
         """Say that a frame is handed on; return the number of the ping before it, if any."""
         return self._gauge.begin(len(frame.message.payload), now)

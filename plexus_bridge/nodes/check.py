@@ -9,6 +9,8 @@ from collections.abc import Callable
 import sys
 
 from plexus_bridge.authoring.dry_run import dry_run
+from plexus_bridge.authoring.film import film
+from plexus_bridge.authoring.film import film_text
 from plexus_bridge.authoring.report import problems_text
 from plexus_bridge.authoring.report import report_text
 from plexus_bridge.authoring.source import BagSource
@@ -60,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
     except BagError as error:
         print(f'plexus-bridge check: {error}', file=sys.stderr)
         return EXIT_FAILURE
-    rules = len(robot_map.metrics) + len(robot_map.events) + len(robot_map.graph)
+    rules = sum(map(len, (
+        robot_map.metrics, robot_map.events, robot_map.graph, robot_map.video)))
     commands = len(robot_map.commands)
     if not rules and not commands:
         print(f'{args.map}: has no rules, so nothing would be sent; plexus-bridge init '
@@ -89,6 +92,9 @@ def _check_commands(robot_map: RobotMap, recorded: Callable[[str], Message] | No
 def _try(robot_map: RobotMap, source: Source, *, strict: bool) -> int:
     result = dry_run(robot_map, source)
     print('\n'.join(report_text(robot_map, result, source)))
+    if robot_map.video and isinstance(source, BagSource):
+        reports = film(robot_map.video, source, result.counters)
+        print('\n'.join(film_text(reports, max(source.seconds, 1e-9))))
     problems = list(problems_text(robot_map, result))
     if problems:
         print('\n'.join(problems), file=sys.stderr)

@@ -151,7 +151,8 @@ def test_a_proposed_map_is_right_and_chooses_sensibly(call, bag, tmp_path):
     assert [str(field.path) for field in rules['/joy_feedback'].fields] == [
         'type', 'id', 'intensity']
     text = file.read_text()
-    assert '#   - {topic: /camera/image_raw, camera_id: camera}' in text
+    assert [(rule.topic, rule.camera_id, rule.max_width) for rule in robot_map.video] == [
+        ('/camera/image_raw', 'camera', 1280)]
     assert [rule.topic for rule in robot_map.events] == ['/rosout']
     assert '/tf' not in text
     code, out, err = call(check, '--bag', str(bag), str(file))

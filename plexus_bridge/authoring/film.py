@@ -1,0 +1,119 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a map's cameras would send of messages that are there: the bridge's own encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from plexus_bridge.authoring.source import Source
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.video import VideoFrames
+from plexus_bridge.errors import MappingError
+from plexus_bridge.errors import PictureError
+from plexus_bridge.protocol.video import MAX_JPEG_BYTES
+from plexus_bridge.video.camera import Camera
+from plexus_bridge.video.rules import CameraRule
+from plexus_bridge.video.rules import COMPRESSED_IMAGE
+from plexus_bridge.video.rules import IMAGE
+
+
+@dataclass
+class CameraReport:
+    """One camera: pictures that would be sent, and their bytes; `problem` says why none."""
+
+    rule: CameraRule
+    type: str = ''
+    messages: int = 0
+    pictures: int = 0
+    bytes: int = 0
+    unusable: int = 0
+    trouble: str = ''
+    problem: str = ''
+
+
+class _WideLink(VideoFrames):
+    """Carries whatever a gateway takes: what the link makes of it nobody knows yet."""
+
+    @property
+    def frame_bytes(self) -> int:
+        """As large as a gateway takes."""
+        return MAX_JPEG_BYTES
+
+
+@dataclass
+class _Filming:
+    report: CameraReport
+    camera: Camera
+    frames: VideoFrames
+    due_s: float = 0.0
+
+
+def film(rules: tuple[CameraRule, ...], source: Source, counters: Counters) -> list[CameraReport]:
+    """Encode the pictures of a source as the bridge would; one report for each camera."""
+    reports = [CameraReport(rule) for rule in rules]
+    running: dict[str, list[_Filming]] = {}
+    for report in reports:
+        topic = report.rule.topic if report.rule.topic.startswith('/') else f'/{report.rule.topic}'
+        filming = _begin(report, topic, source, counters)
+        if filming is not None:
+            running.setdefault(topic, []).append(filming)
+    for message in source.messages(list(running)):
+        for filming in running[message.topic]:
+            _take(filming, message.data, message.time_ns)
+    return reports
+
+
+def _begin(report: CameraReport, topic: str, source: Source, counters: Counters
+           ) -> _Filming | None:
+    if topic not in source.topics:
+        report.problem = f'no such topic in {source.name}'
+        return None
+    types = [kind for kind in source.topics[topic].types if kind in (IMAGE, COMPRESSED_IMAGE)]
+    wanted = report.rule.type or next(iter(types), '')
+    if not wanted or wanted not in types:
+        report.problem = (f'saw {", ".join(source.topics[topic].types)}, expected '
+                          f'{report.rule.type or f"{IMAGE} or {COMPRESSED_IMAGE}"}')
+        return None
+    report.type = wanted
+    frames = _WideLink()
+    frames.opened()
+    try:
+        camera = Camera(report.rule, 'dry-run', frames, counters)
+        camera.expect(source.layout(wanted))
+    except (MappingError, PictureError) as error:
+        report.problem = str(error)
+        return None
+    return _Filming(report, camera, frames)
+
+
+def _take(filming: _Filming, data: bytes, time_ns: int) -> None:
+    report, seconds = filming.report, time_ns / 1e9
+    report.messages += 1
+    if seconds < filming.due_s:
+        return
+    filming.due_s = max(filming.due_s + 1 / report.rule.rate_hz, seconds)
+    if not filming.camera.encode(data, time_ns // 1_000_000, seconds):
+        report.unusable += 1
+        report.trouble = report.trouble or filming.camera.trouble
+        return
+    for frame in filming.frames.take_all():
+        report.pictures += 1
+        report.bytes += len(frame.message.payload)
+
+
+def film_text(reports: list[CameraReport], seconds: float) -> Iterator[str]:
+    """Yield the lines of a report about cameras."""
+    for report in reports:
+        name = f'camera {report.rule.camera_id} ({report.rule.topic})'
+        if report.problem:
+            yield f'{name} sends nothing: {report.problem}'
+            continue
+        if report.pictures:
+            yield (f'{name}: {report.pictures} of {report.messages} messages, '
+                   f'{report.pictures / seconds:.1f} pictures/s of '
+                   f'{report.bytes / report.pictures / 1000:.0f} kB, '
+                   f'{report.bytes / seconds / 1000:.0f} kB/s where the link carries it')
+        if report.unusable:
+            yield f'{name}: {report.unusable} pictures cannot be used: {report.trouble}'
