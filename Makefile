@@ -7,7 +7,8 @@
 #   make bench               what it costs, 9 minutes: readers of messages, CPU and memory of the bridge,
 #                            what the gateway takes and how fast it answers;
 #                            each against its peers in the same run
-#   make trials              kill programs and gateways at random moments, and look for what is missing;
+#   make trials              kill programs and gateways at random moments, and look for what is missing; two cameras on
+#                            a link of 1 Mbit/s, and how late telemetry is;
 #                            drive a robot by hand over a bad network, and see it stop in every way
 #   make lint | types | fix | clean
 
@@ -47,6 +48,7 @@ bench: env
 trials: env
 	$(IN_ENV) python test/trials/kill_rounds.py
 	$(IN_ENV) python test/trials/python_kill_rounds.py
+	$(IN_ENV) python test/trials/narrow_link.py
 	$(IN_ENV) python test/trials/driving.py
 
 clean:

@@ -30,6 +30,11 @@ SMALLEST_BUNDLE_BYTES = 4000
 # Of the window (protocol section 6.5) this is left to what is urgent and to state.
 RESERVED_FRAMES = 4
 RESERVED_POINTS = 2000
+# Behind what was handed on, the next waits until the link should have carried it, but no longer
+# than this: what the kernel has swallowed would stand before everything urgent.
+LONGEST_DRAIN_S = 0.25
+# Of what the link is thought to carry: where that is a little too much, no queue builds up.
+DRAIN_SHARE = 0.9
 # How far backlog and video may get ahead of each other where both wait.
 _LARGEST_LEAD_BYTES = 256_000
 
@@ -72,6 +77,8 @@ class Sending:
         # A picture that is not wholly handed to the network yet.
         self._leaving: VideoFrame | None = None
         self._sizes: dict[int, int] = {}
+        # When the link should have carried what was handed on, as far as its speed is known.
+        self._drained_at = 0.0
 
     def send(self, way: Way, now: float) -> None:
         """Send what may leave now."""
@@ -97,6 +104,8 @@ class Sending:
         """Return when something may leave that may not now, None if nothing is held back."""
         moments = [moment for level in Level
                    if (moment := self._budget.deadline(level, now)) is not None]
+        if self._drained_at > now:
+            moments.append(self._drained_at)
         pace = self._pace.deadline(now)
         if pace is not None:
             moments.append(pace)
@@ -121,6 +130,7 @@ class Sending:
         self._window.forget()
         self._sizes.clear()
         self._leaving = None
+        self._drained_at = 0.0
         self.rate.forget()
 
     def _write(self, way: Way) -> None:
@@ -131,6 +141,8 @@ class Sending:
         for turn in Turn:
             level = Level(int(turn))
             room = self._room(turn)
+            if turn > Turn.URGENT and now < self._drained_at:
+                break
             if room == 0 or not self._budget.allows(level, now) or not self._may_go(turn):
                 continue
             frame = self._outbox.take(turn, room)
@@ -159,6 +171,7 @@ class Sending:
             self._window.sent(frame.key, size, now)
         if turn is Turn.BACKLOG and self._video is not None and self._video.waiting:
             self._lead = min(self._lead + size, _LARGEST_LEAD_BYTES)
+        self._handed(size, now)
         self._budget.spend(Level(int(turn)), size)
         self._pace.spend()
         self._counters.add('frames_sent')
@@ -174,6 +187,7 @@ class Sending:
     def _send_picture(self, way: Way, now: float) -> bool:
         """Send a picture, one at a time, while nothing else waits for the network."""
         if (self._video is None or not self._session.live or way.unsent_bytes
+                or now < self._drained_at
                 or not self._budget.allows(Level.SPARE, now)):
             return False
         frame = self._video.take(now)
@@ -185,6 +199,7 @@ class Sending:
         if ping is not None:
             way.ping(ping)
         self._session.send_video(frame.message)
+        self._handed(size, now)
         self._lead = max(self._lead - size, -_LARGEST_LEAD_BYTES)
         self._budget.spend(Level.SPARE, size)
         self._pace.spend()
@@ -203,6 +218,13 @@ class Sending:
             self._leaving = None
 
     # -- how fast the link is
+
+    def _handed(self, size: int, now: float) -> None:
+        """Note that so many bytes are on their way now; known only where pictures measure it."""
+        carried = None if self._video is None else self._video.measured_bytes_per_s
+        if carried is not None:
+            self._drained_at = max(now, self._drained_at) + min(
+                size / (carried * DRAIN_SHARE), LONGEST_DRAIN_S)
 
     def _adapt(self, way: Way, now: float) -> None:
         """Fit the length of messages, and what video may use, to what the link carries."""

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import math
 
 # The longest that a picture may occupy the link, so long has an event to wait for it.
-HOLD_S = 0.05
+HOLD_S = 0.03
 # Before anything is measured: what a link of 1 Mbit/s carries within HOLD_S.
-FIRST_FRAME_BYTES = 6_000
-SMALLEST_FRAME_BYTES = 2_000
+FIRST_FRAME_BYTES = 4_000
+SMALLEST_FRAME_BYTES = 1_500
 MAX_UNANSWERED = 8
 # A link that is faster than that is measured only now and then: answers cost something, too.
 FAST_BYTES_PER_S = 5_000_000
@@ -28,10 +28,12 @@ MEASURE_S = 0.2
 SILENT_S = 5.0
 # Faster than this cannot be told apart from the clock's and the threads' own steps.
 SHORTEST_S = 0.0005
-# How much a new measure says against all before: much where the link got slower.
-_SLOWER, _FASTER = 0.5, 0.25
-# The shortest way is forgotten after so long: networks change.
-_WAY_S = 30.0
+# How much a new measure says against all before: much where the link got slower. Answers that are
+# held up together on their way back make it look faster than it is, so it grows by little only.
+_SLOWER, _FASTER, _MOST_GROWTH = 0.5, 0.25, 1.1
+# The shortest way is measured anew each so often, because networks change: by a picture that is
+# sent when no other is on its way. Measured behind others it would only ever become longer.
+_WAY_S = 5.0
 
 
 @dataclass
@@ -41,6 +43,7 @@ class _Sent:
     size: int
     at: float
     ping: int
+    alone: bool
     first_answer: float | None = None
 
 
@@ -60,7 +63,7 @@ class LinkGauge:
         self._unanswered = 0
         self._rate: float | None = None
         self._way_s = math.inf
-        self._way_until = 0.0
+        self._way_until = -math.inf
         self._pictures = 0
         self._answers = 0
         self._first_at: float | None = None
@@ -82,7 +85,8 @@ class LinkGauge:
         """Tell whether another picture may go now without queueing behind others."""
         if not self._sent or self._is_deaf(now):
             return True
-        return (self._rate is not None and len(self._sent) < MAX_UNANSWERED
+        return (self._rate is not None and now < self._way_until
+                and len(self._sent) < MAX_UNANSWERED
                 and self._unanswered <= self._rate * min(self._way_s, 1.0))
 
     def begin(self, size: int, now: float) -> int | None:
@@ -97,7 +101,7 @@ class LinkGauge:
             return None
         self._measured_at = now
         ping = self._pictures * 2
-        self._sent.append(_Sent(size, now, ping + 1))
+        self._sent.append(_Sent(size, now, ping + 1, not self._sent))
         self._pictures += 1
         self._unanswered += size
         if self._first_at is None:
@@ -122,7 +126,8 @@ class LinkGauge:
                 self._measure_rate(arrived.size / max(now - arrived.first_answer, SHORTEST_S))
         if self._sent and self._sent[0].ping == ping + 1:
             self._sent[0].first_answer = now
-            self._measure_way(now - self._sent[0].at, now)
+            if self._sent[0].alone:
+                self._measure_way(now - self._sent[0].at, now)
 
     def _measure_way(self, seconds: float, now: float) -> None:
         if seconds <= self._way_s or now >= self._way_until:
@@ -133,7 +138,9 @@ class LinkGauge:
         if self._rate is None:
             self._rate = rate
         else:
-            self._rate += (rate - self._rate) * (_SLOWER if rate < self._rate else _FASTER)
+            weight = _SLOWER if rate < self._rate else _FASTER
+            self._rate = min(
+                self._rate + (rate - self._rate) * weight, self._rate * _MOST_GROWTH)
 
     def _is_deaf(self, now: float) -> bool:
         return (not self._answers and self._first_at is not None

@@ -65,6 +65,11 @@ class Lanes:
         self._counters = counters
         self.sinks = {lane.name.lower(): LaneSink(counters) for lane in Lane}
 
+    @property
+    def urgent(self) -> bool:
+        """Whether something was collected that should not wait for the next flush."""
+        return len(self.sinks['urgent']) > 0
+
     def flush(self, now_ms: int) -> list[Frame]:
         """Return all that was collected as frames, most urgent lane first."""
         frames: list[Frame] = []

@@ -76,6 +76,11 @@ class VideoFrames:
             return allowed
         return max(SMALLEST_FRAME_BYTES, min(allowed, int(self.bytes_per_s * SHARE_S)))
 
+    @property
+    def measured_bytes_per_s(self) -> float | None:
+        """What the link carries, measured with the frames themselves; None if it is not known."""
+        return self._gauge.bytes_per_s
+
     def opened(self) -> None:
         """Say that frames can be sent from now on."""
         self._gauge.reset()

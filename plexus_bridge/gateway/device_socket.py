@@ -229,6 +229,7 @@ class DeviceSocket:
         self._until_left.enter_context(self._gateway.keys.held(key, self.displace))
         self._entered_ms = wall_ms()
         self._inbox = Inbox(self._gateway, hello.source_id, self._peer, self, self._decide)
+        self._gateway.displaced(hello.source_id, self._peer)
         self._gateway.devices.enter(hello.source_id, self)
         self._session.accept(
             self._entered_ms, source_id=hello.source_id, receives_commands=key.receive_commands,

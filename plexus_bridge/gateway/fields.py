@@ -56,6 +56,13 @@ class Fields:
             raise RequestError(400, f'{name}: has half a surrogate pair in it') from None
         return value
 
+    def label(self, name: str, max_characters: int, default: str = '') -> str:
+        """Return a text that is shown to people, maybe on a terminal: it can be printed."""
+        value = self.text(name, max_characters, default)
+        if not value.isprintable():
+            raise RequestError(400, f'{name}: expected characters that can be printed')
+        return value
+
     def choice(self, name: str, choices: Sequence[str], default: str | None = None) -> str:
         """Return one of the choices; without a default it must be there."""
         value = self._body.get(name)
@@ -142,16 +149,25 @@ class Fields:
         return value
 
 
-async def read_bounded(request: Request, max_bytes: int) -> bytes:
-    """Read a request's body; RequestError 413 if it is too large, 408 if it takes for ever."""
+async def read_bounded(request: Request, max_bytes: int, *, discard: bool = False) -> bytes:
+    """
+    Read a request's body; RequestError 413 if it is too large, 408 if it takes for ever.
+
+    With `discard` it is read for the client's sake alone, and may be as large as it likes.
+    """
     try:
         body = await asyncio.wait_for(_read_on(request, max_bytes), BODY_TIMEOUT_S)
     except asyncio.TimeoutError:
         raise RequestError(
             408, f'body: did not come within {BODY_TIMEOUT_S:.0f} s') from None
-    if body is None:
-        raise RequestError(413, f'body: expected at most {max_bytes} bytes')
-    return body
+    if body is None and not discard:
+        raise too_large(max_bytes)
+    return body or b''
+
+
+def too_large(max_bytes: int) -> RequestError:
+    """Return the error that says so of a body."""
+    return RequestError(413, f'body: expected at most {max_bytes} bytes')
 
 
 async def _read_on(request: Request, max_bytes: int) -> bytes | None:

@@ -22,6 +22,7 @@ from typing import ParamSpec
 from starlette.requests import HTTPConnection
 
 from plexus_bridge.errors import StoreError
+from plexus_bridge.errors import TooOftenError
 from plexus_bridge.gateway.access.keys import Key
 from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.access.keys import read_entries
@@ -56,6 +57,8 @@ KEY_LOOK_INTERVAL_S = 0.1
 READER_PATIENCE_S = 2.0
 KEY_CHECKS_A_MINUTE = 30  # section 2.4
 WRONG_CODES_A_MINUTE = 10
+# A device heard as lately has hardly gone when another one comes under its name.
+DISPLACED_ALIVE_S = 40.0
 FRAMES_NAME = 'frames'
 
 P = ParamSpec('P')
@@ -86,6 +89,7 @@ class Gateway:
     started: float = field(default_factory=time.monotonic)
     checks: RateLimit = field(default_factory=lambda: RateLimit(KEY_CHECKS_A_MINUTE))
     wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(WRONG_CODES_A_MINUTE))
+    displacements: RateLimit = field(default_factory=lambda: RateLimit(1))
     settings: Settings = field(default_factory=Settings)
     updates: Updates = field(default_factory=Updates)
     exports: int = 0
@@ -195,6 +199,23 @@ class Gateway:
         self.cameras.entered(hello.source_id, connection, cameras)
         self.commands.entered(hello.source_id, connection)
         self.change(save_device, hello.source_id, row_of(hello, connection.declared, wall_ms()))
+
+    def displaced(self, source_id: str, peer: str | None) -> None:
+        """A device takes the place of one that may be another device: tell people, not often."""
+        older = self.devices.find(source_id)
+        if older is None:
+            return
+        self.store.counters.add('devices_displaced')
+        known = older.describe()
+        silent_s = (wall_ms() - known['last_heard_ms']) / 1000
+        if silent_s > DISPLACED_ALIVE_S:
+            return
+        with contextlib.suppress(TooOftenError):
+            self.displacements.take(source_id, time.monotonic())
+            logger.warning(
+                '%s: a device at %s takes the place of the one at %s, which was heard %.0f s ago. '
+                'If these are two, they will push each other out for ever: give each a source_id '
+                'of its own', source_id, peer, known['address'], silent_s)
 
     def left(self, source_id: str, heard_ms: int) -> None:
         """A device has gone, and no other connection took its place."""

@@ -126,7 +126,8 @@ def allow_many_connections() -> None:
 
 def main() -> int:
     """Run as a program of its own."""
-    parser = argparse.ArgumentParser(prog='gateway', description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog='gateway', description='Serve the local gateway until Ctrl+C.')
     add_arguments(parser)
     try:
         return run(parser.parse_args())

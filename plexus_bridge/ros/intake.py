@@ -23,6 +23,7 @@ from rclpy.node import Node
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.adjustments import Adjustments
+from plexus_bridge.mapping.events.rules import EventRule
 from plexus_bridge.mapping.plan import PlannedRule
 from plexus_bridge.mapping.plan import Rule
 from plexus_bridge.mapping.topic import Mapper
@@ -57,6 +58,8 @@ EXPECTED_AT_MOST = EVERY_DEPTH // 10
 # … but within these bounds. What waits longer than it must loses nothing: it has its stamp.
 SHORTEST_POLL_S = 0.02
 LONGEST_POLL_S = 0.1
+# What makes events is looked at more often: an event is not to be late.
+EVENT_POLL_S = 0.02
 # Messages taken from one topic before the others have their turn.
 TAKE_AT_MOST = 500
 # Rules are compiled anew when people change what they want; not more often, whoever asks.
@@ -290,7 +293,8 @@ class Intake:
             return False
         self._finish(topic)  # what the old type left: windows that are open
         topic.mapper = mapper
-        topic.period_s = min(mapper.period_s, self._period_s)
+        longest = EVENT_POLL_S if isinstance(topic.rule, EventRule) else self._period_s
+        topic.period_s = min(mapper.period_s, longest)
         topic.message_class = kind
         topic.layout = layout
         topic.type = type_name

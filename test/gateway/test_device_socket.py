@@ -255,3 +255,11 @@ class TestTheEnd:
             path = f'/v1/sources/kiln-7/command-runs/{run["run_id"]}'
             wait_for(lambda path=path: client.get(path)['run']['state'] == 'failed',
                      'the last word has come', 5.0)
+
+
+def test_two_devices_of_one_name_are_told_of_once(
+        client: Any, device: Callable[..., Any], caplog: pytest.LogCaptureFixture):
+    for _ in range(4):
+        device('kiln-7')
+    assert caplog.text.count('push each other out') == 1
+    assert client.get('/v1/gateway')['counters']['devices_displaced'] == 3

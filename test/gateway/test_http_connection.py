@@ -56,7 +56,7 @@ def test_the_second_request_of_a_connection_is_not_waited_for_either(
 
 def test_a_body_that_never_ends_is_answered(
         connection: socket.socket, client: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr('plexus_bridge.gateway.ingest.BODY_TIMEOUT_S', 0.2)
+    monkeypatch.setattr('plexus_bridge.gateway.fields.BODY_TIMEOUT_S', 0.2)
     connection.sendall(
         b'POST /ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nx-api-key: '
         + client.key.encode() + b'\r\n\r\n{"points":')

@@ -118,7 +118,7 @@ async def poll_claim(request: Request, device_code: str) -> Response:
 async def _begin(request: Request) -> device_codes.Asked:
     gateway = gateway_of(request)
     gateway.checks.take(address_of(request), time.monotonic())
-    name = (await read_fields(request)).text('name', MAX_NAME, default='-').strip('-')
+    name = (await read_fields(request)).label('name', MAX_NAME)
     return await gateway.store.execute(device_codes.begin, name, wall_ms())
 
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from fastapi.security import APIKeyHeader
 from starlette.requests import HTTPConnection
 
@@ -29,5 +31,16 @@ async def authorise(
 
 
 def address_of(connection: HTTPConnection) -> str:
-    """Return the address that a request comes from, to count tries by."""
-    return connection.client.host if connection.client else ''
+    """
+    Return where a request comes from, to count tries by.
+
+    Of IPv6 the network of one subscriber: within it anybody has as many addresses as he likes.
+    """
+    host = connection.client.host if connection.client else ''
+    try:
+        address = ipaddress.IPv6Address(host.partition('%')[0])
+    except ValueError:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address), 64), strict=False))

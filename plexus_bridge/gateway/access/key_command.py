@@ -26,8 +26,8 @@ _HEAD = ('ID', 'KEY', 'NAME', 'SCOPES', 'DEVICE', 'COMMANDS', 'CREATED', 'EXPIRE
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `create`, `list` and `revoke`."""
-    parser.epilog = ('A gateway that runs takes new keys, and drops the sockets of revoked ones, '
-                     'within 2 seconds.')
+    parser.epilog = ('A gateway that runs takes new keys at once; it refuses revoked ones, and '
+                     'drops their sockets, within 2 seconds.')
     actions = parser.add_subparsers(dest='keys_action', required=True, metavar='ACTION')
     create = actions.add_parser('create', help='make a key and print it: it is shown only now')
     add_key_arguments(create)

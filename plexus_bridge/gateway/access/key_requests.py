@@ -28,6 +28,6 @@ def read_key_request(fields: Fields, now_ms: int, name: str = '') -> KeyRequest:
                 400, f'scopes: saw {shown(scope)}, expected some of {", ".join(SCOPES)}')
     valid_s = fields.seconds('expires_in_s', MAX_VALID_S)
     return KeyRequest(
-        fields.text('name', MAX_NAME, default=name), frozenset(scopes) or DEFAULT_SCOPES,
+        fields.label('name', MAX_NAME, default=name), frozenset(scopes) or DEFAULT_SCOPES,
         fields.flag('receive_commands'), fields.source_id(refuse_uuid=True),
         None if valid_s is None else now_ms + 1000 * valid_s)

@@ -5,15 +5,12 @@
 from __future__ import annotations
 
 from typing import Annotated
-from typing import Any
 
 from fastapi import Depends
 from fastapi import HTTPException
 from fastapi import Request
 from fastapi import Security
-from starlette.responses import Response
 
-from plexus_bridge import encoding
 from plexus_bridge.errors import AccessError
 from plexus_bridge.errors import WindowError
 from plexus_bridge.gateway.access.authorise import API_KEY
@@ -65,11 +62,6 @@ async def asked_window(
 def names_in(text: str | None) -> list[str] | None:
     """Return the names of a list with commas, None for all."""
     return [name for name in text.split(',') if name] or None if text else None
-
-
-def answer(body: Any) -> Response:
-    """Return a JSON answer; what is in it was checked when it was stored."""
-    return Response(encoding.dumps(body), media_type='application/json')
 
 
 Authorised = Annotated[Gateway, Depends(authorised)]

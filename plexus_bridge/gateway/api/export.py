@@ -20,7 +20,6 @@ from starlette.types import Receive
 from starlette.types import Scope
 from starlette.types import Send
 
-from plexus_bridge.gateway.api.dependencies import answer
 from plexus_bridge.gateway.api.dependencies import AskedWindow
 from plexus_bridge.gateway.api.dependencies import Authorised
 from plexus_bridge.gateway.api.dependencies import find_source
@@ -30,6 +29,7 @@ from plexus_bridge.gateway.api.models import Estimate
 from plexus_bridge.gateway.api.tables import CsvTable
 from plexus_bridge.gateway.api.tables import ParquetTable
 from plexus_bridge.gateway.api.tables import Table
+from plexus_bridge.gateway.fields import answer
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.storage import extracts
 from plexus_bridge.gateway.storage.extracts import Extract

@@ -7,12 +7,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from plexus_bridge.gateway.api.dependencies import answer
 from plexus_bridge.gateway.api.dependencies import AskedWindow
 from plexus_bridge.gateway.api.dependencies import Authorised
 from plexus_bridge.gateway.api.models import answers
 from plexus_bridge.gateway.api.models import FleetHealth
 from plexus_bridge.gateway.api.models import FleetMetrics
+from plexus_bridge.gateway.fields import answer
 from plexus_bridge.gateway.storage import queries
 from plexus_bridge.gateway.storage.windows import BUCKET_MS
 from plexus_bridge.gateway.storage.windows import RAW

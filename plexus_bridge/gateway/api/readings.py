@@ -14,7 +14,6 @@ from fastapi import Query
 from starlette.responses import Response
 
 from plexus_bridge.errors import WindowError
-from plexus_bridge.gateway.api.dependencies import answer
 from plexus_bridge.gateway.api.dependencies import AskedWindow
 from plexus_bridge.gateway.api.dependencies import Authorised
 from plexus_bridge.gateway.api.dependencies import KnownSource
@@ -26,6 +25,7 @@ from plexus_bridge.gateway.api.models import LatestValues
 from plexus_bridge.gateway.api.models import QueryAnswer
 from plexus_bridge.gateway.api.models import Source
 from plexus_bridge.gateway.api.models import SourceList
+from plexus_bridge.gateway.fields import answer
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import wall_ms
 from plexus_bridge.gateway.storage import queries

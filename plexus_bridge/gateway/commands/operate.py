@@ -28,6 +28,7 @@ import contextlib
 from dataclasses import replace
 import logging
 from typing import Any
+from typing import TypeGuard
 
 from fastapi import APIRouter
 from fastapi import WebSocket
@@ -52,6 +53,9 @@ UNAUTHORISED = 4401
 GOING_AWAY = (1001, 'gateway is shutting down')
 MAX_REMEMBERED_RUNS = 1_024
 MAX_NAME_BYTES = 128
+MAX_ID = 128
+# A device grants one or two at a time.
+MAX_LEASES = 64
 RELEASE = 'release'
 
 router = APIRouter()
@@ -70,8 +74,7 @@ async def operate(websocket: WebSocket, source_id: str) -> None:
         await websocket.close(UNAUTHORISED, 'unauthorized')
         return
     name = auth.get('operator')
-    operator = trim(name, MAX_NAME_BYTES) if isinstance(name, str) and name else (
-        key.name or key.prefix)
+    operator = trim(name, MAX_NAME_BYTES) if _is_name(name) else key.name or key.prefix
     await OperatorSocket(gateway, websocket, source_id, operator).run(key)
 
 
@@ -142,6 +145,10 @@ class OperatorSocket:
 
     def _command(self, message: dict[str, Any]) -> None:
         asked = message.get('id')
+        if not _is_id(asked):
+            self._send({'type': 'refused', 'code': 'bad_message',
+                        'detail': f'id: expected a number or {MAX_ID} characters at most'})
+            return
         try:
             run = self._gateway.commands.request(self._source_id, self._request(message))
         except CommandError as error:
@@ -189,6 +196,8 @@ class OperatorSocket:
             self._leases.pop(str(params.get('lease')), None)
         elif isinstance(result, dict) and isinstance(result.get('lease'), str):
             self._leases[result['lease']] = None
+            while len(self._leases) > MAX_LEASES:
+                del self._leases[next(iter(self._leases))]
 
     def _let_go(self, *, trusted: bool) -> None:
         """
@@ -228,3 +237,13 @@ class OperatorSocket:
     async def _write(self) -> None:
         while True:
             await self._websocket.send_text(await self._queue.get())
+
+
+def _is_name(name: object) -> TypeGuard[str]:
+    return isinstance(name, str) and name != '' and name.isprintable()
+
+
+def _is_id(asked: object) -> bool:
+    """Tell whether a request's id can be remembered: it comes back with each of its statuses."""
+    return asked is None or type(asked) in (int, float) or (
+        isinstance(asked, str) and len(asked) <= MAX_ID)

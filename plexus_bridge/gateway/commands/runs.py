@@ -34,6 +34,7 @@ from plexus_bridge.gateway.commands.run import V1
 from plexus_bridge.gateway.commands.updates import Updates
 from plexus_bridge.gateway.devices import Connection
 from plexus_bridge.gateway.devices import Devices
+from plexus_bridge.gateway.limits import MAX_METERED_SOURCES
 from plexus_bridge.gateway.limits import Meter
 from plexus_bridge.gateway.storage.store import Store
 from plexus_bridge.protocol.declarations import Declaration
@@ -83,6 +84,7 @@ class CommandRuns:
         self._recorder = Recorder(store)
         self._under_way: dict[str, _UnderWay] = {}
         self._ended: OrderedDict[str, Run] = OrderedDict()
+        self._meters: OrderedDict[str, Meter] = OrderedDict()
         self._loaded: asyncio.Task[None]
         self.keeps_results = keeps_results
 
@@ -90,7 +92,6 @@ class CommandRuns:
         """Take up the runs of an earlier process; called on the running loop."""
         self._loop = asyncio.get_running_loop()
         self._recorder.start()
-        self._meter = Meter(MAX_PER_S, MAX_PER_S, self._loop.time())
         self._loaded = asyncio.create_task(self._load())
 
     async def close(self) -> None:
@@ -149,8 +150,9 @@ class CommandRuns:
         busy = sum(entry.run.source_id == source_id for entry in self._under_way.values())
         if busy >= MAX_UNDER_WAY:
             raise CommandError('busy', f'{source_id} has {busy} commands under way')
-        if not self._meter.take(self._loop.time()):
-            raise CommandError('busy', f'more than {MAX_PER_S} commands a second')
+        if not self._meter(source_id).take(self._loop.time()):
+            raise CommandError(
+                'busy', f'{source_id} is sent more than {MAX_PER_S} commands a second')
         if not connection.has_room:
             raise CommandError('busy', f'{source_id} is connected and does not read')
         now_ms = self._now_ms()
@@ -165,6 +167,15 @@ class CommandRuns:
         entry.timer = self._loop.call_later(ttl_s, self._expire, entry)
         self._tell(run)
         return run
+
+    def _meter(self, source_id: str) -> Meter:
+        """Return what counts the commands of a source: a flood for one stops no other."""
+        meter = self._meters.setdefault(
+            source_id, Meter(MAX_PER_S, MAX_PER_S, self._loop.time()))
+        self._meters.move_to_end(source_id)
+        while len(self._meters) > MAX_METERED_SOURCES:
+            self._meters.popitem(last=False)
+        return meter
 
     # -- what devices say
 
@@ -200,7 +211,7 @@ class CommandRuns:
         ack = {'type': 'command_status_ack', 'run_id': run_id, 'seq': seq}
         run = self.find(run_id)
         entry = self._under_way.get(run_id)
-        if entry is not None:
+        if entry is not None and entry.run.source_id == source_id:
             entry.connection = connection
         if (run is None or run.source_id != source_id or run.dialect != V1
                 or not run.hear(body, self._now_ms(), keep_results=self.keeps_results)):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 import re
@@ -21,6 +22,7 @@ MAX_BYTES = 1024**3
 KEPT = 0.9
 MAX_CAMERA_BYTES = 200  # with what is escaped: a file's name has room for 255
 MAX_LISTED = 1000
+MAX_FOLDER_BYTES = 200
 
 # A name holds whatever a camera is called in letters that no file system reads anything into.
 _NAME = re.compile(r'([0-9]{1,16})_([A-Za-z0-9._~%-]{0,200})\.jpg')
@@ -54,7 +56,7 @@ class FrameFolder:
         if len(camera) > MAX_CAMERA_BYTES:
             raise RequestError(400, f'camera_id: expected at most {MAX_CAMERA_BYTES} bytes')
         name = f'{timestamp_ms}_{camera}.jpg'
-        folder = self._path / check_source_id(source_id)
+        folder = self._of(source_id)
         with self._lock:
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,7 +69,7 @@ class FrameFolder:
     def newest(self, source_id: str) -> list[StoredFrame]:
         """Return what is kept of a source, the newest first."""
         frames = []
-        for path in (self._path / check_source_id(source_id)).glob('*.jpg'):
+        for path in self._of(source_id).glob('*.jpg'):
             found = _NAME.fullmatch(path.name)
             if found:
                 frames.append((int(found[1]), path, unquote(found[2])))
@@ -80,9 +82,17 @@ class FrameFolder:
         if not _NAME.fullmatch(name):
             return None
         try:
-            return (self._path / check_source_id(source_id) / name).read_bytes()
+            return (self._of(source_id) / name).read_bytes()
         except FileNotFoundError:
             return None
+
+    def _of(self, source_id: str) -> Path:
+        """Return the folder of a source; a slug may be longer than the name of a file."""
+        slug = check_source_id(source_id)
+        if len(slug) > MAX_FOLDER_BYTES:
+            # With a "~", which no slug has.
+            slug = f'{slug[:100]}~{hashlib.sha256(slug.encode()).hexdigest()}'
+        return self._path / slug
 
     def _write(self, path: Path, jpeg: bytes) -> None:
         part = path.with_name('.part')

@@ -32,6 +32,9 @@ SELECT min(oldest) FROM (
 '''
 
 
+_NEWEST = _OLDEST.replace('min(', 'max(')
+
+
 @dataclass(frozen=True)
 class Retention:
     """How much is kept: ms of age by stamp, bytes of database; None is everything."""
@@ -70,8 +73,11 @@ def next_cutoff(connection: sqlite3.Connection, now_ms: int) -> int | None:
     oldest: int | None = connection.execute(_OLDEST).fetchone()[0]
     if oldest is None:
         return None
-    # By time and not by the newest stamp, which may be a wrong one from the far future.
-    cutoff = oldest + max(abs(now_ms - oldest) // _STEPS, MINUTE_MS)
+    # By the clock where it is earlier, since a stamp may be a wrong one from the far future; by
+    # the newest stamp where that is, since the clock may be wrong as well.
+    newest: int = connection.execute(_NEWEST).fetchone()[0]
+    newest = max(min(newest, now_ms), oldest)
+    cutoff = oldest + max((newest - oldest) // _STEPS, MINUTE_MS)
     return cutoff - cutoff % MINUTE_MS
 
 

@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 import logging
+import math
 import sqlite3
+import time
 
 from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway.storage import retention
@@ -33,15 +35,23 @@ PAGES_PER_STEP = 500
 SPARE = 0.1
 FULL = 1 - SPARE
 GOAL = FULL - 0.05
+# A clock that was set may be wrong: by it all that is kept could be too old. So for some time
+# after a jump nothing is deleted for its age, and people can read of it and look.
+MAX_JUMP_MS = 600_000
+JUMP_PAUSE_S = 86_400.0
 
 
 class Upkeep:
-    """The upkeep of one store; `clock` returns Unix ms."""
+    """The upkeep of one store; `clock` returns Unix ms, `monotonic` seconds."""
 
-    def __init__(self, store: Store, kept: Retention, clock: Callable[[], int]):
+    def __init__(self, store: Store, kept: Retention, clock: Callable[[], int],
+                 monotonic: Callable[[], float] = time.monotonic):
         self._store = store
         self._kept = kept
         self._clock = clock
+        self._monotonic = monotonic
+        self._offset_ms = self._clock_offset_ms()
+        self._pause_until = -math.inf
 
     async def run(self) -> None:
         """Work until cancelled; what fails is tried again with the next round."""
@@ -78,7 +88,7 @@ class Upkeep:
     async def throw_away(self) -> None:
         """Delete what is too old or too much, and give the room back."""
         kept = self._kept
-        if kept.max_age_ms is not None:
+        if kept.max_age_ms is not None and self._clock_is_steady():
             cutoff_ms = self._clock() - kept.max_age_ms
             await self._delete_before(cutoff_ms - cutoff_ms % rollups.MINUTE_MS)
         if kept.max_bytes is not None and await self._used_bytes() > FULL * kept.max_bytes:
@@ -87,6 +97,22 @@ class Upkeep:
         if size.free_pages > SPARE * size.pages:
             for _ in range(0, size.free_pages, PAGES_PER_STEP):
                 await self._store.execute(retention.give_back, PAGES_PER_STEP)
+
+    def _clock_offset_ms(self) -> float:
+        return self._clock() - 1000 * self._monotonic()
+
+    def _clock_is_steady(self) -> bool:
+        """Tell whether the clock may say what is old: not soon after it was set forward."""
+        offset_ms, known_ms = self._clock_offset_ms(), self._offset_ms
+        self._offset_ms = offset_ms
+        now = self._monotonic()
+        if offset_ms - known_ms > MAX_JUMP_MS:
+            self._pause_until = now + JUMP_PAUSE_S
+            logger.warning(
+                'The clock jumped ahead by %.1f h; nothing is deleted for its age within the '
+                'next %.0f h: see that it is right', (offset_ms - known_ms) / 3_600_000,
+                JUMP_PAUSE_S / 3600)
+        return now >= self._pause_until
 
     async def _delete_until(self, goal_bytes: int) -> None:
         while await self._used_bytes() > goal_bytes:

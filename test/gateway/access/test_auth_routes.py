@@ -9,8 +9,10 @@ import re
 from typing import Any
 
 import pytest
+from starlette.requests import HTTPConnection
 
 from plexus_bridge.gateway.access import device_codes
+from plexus_bridge.gateway.access.authorise import address_of
 from plexus_bridge.gateway.access.keys import create_key
 from plexus_bridge.gateway.access.keys import KeyRequest
 from plexus_bridge.gateway.access.keys import KeyRing
@@ -194,6 +196,20 @@ def test_the_page_brings_a_policy_and_nothing_from_elsewhere(client: Any):
         assert not re.findall(r'(?:src|href)\s*=', answer.text)
     page = Path(__file__).parents[3] / 'plexus_bridge' / 'gateway' / 'static' / 'approve.html'
     assert 'innerHTML' not in page.read_text()
+
+
+@pytest.mark.parametrize(('host', 'address'), [
+    ('192.0.2.7', '192.0.2.7'), ('2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'),
+    ('2001:db8:1:2::9', '2001:db8:1:2::/64'), ('fe80::1%eth0', 'fe80::/64'),
+    ('::ffff:192.0.2.7', '192.0.2.7'), ('a-test-client', 'a-test-client')])
+def test_whoever_has_many_addresses_counts_once(host: str, address: str):
+    assert address_of(HTTPConnection({'type': 'http', 'client': (host, 1)})) == address
+
+
+@pytest.mark.parametrize(('path', 'status'), [('/api/auth/device', 400), ('/api/keys', 400)])
+def test_a_name_must_not_drive_the_terminal_that_lists_it(client: Any, path: str, status: int):
+    answer = client.post(path, {'name': '\x1b[2Jarm'})
+    assert (answer.status_code, 'can be printed' in answer.text) == (status, True)
 
 
 def test_tries_are_counted_for_each_address_and_minute(monkeypatch: pytest.MonkeyPatch):

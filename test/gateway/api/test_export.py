@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import socket
@@ -12,7 +13,9 @@ from pyarrow import parquet
 import pytest
 
 from plexus_bridge.gateway.api import export as export_module
+from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.storage import extracts
+from plexus_bridge.gateway.storage import retention
 
 MIDNIGHT_MS = 20_000 * 86_400_000
 WINDOW = {'start': MIDNIGHT_MS, 'end': MIDNIGHT_MS + 3_600_000}
@@ -53,6 +56,25 @@ class TestCsv:
         assert found[3] == ['a', 't', '{}', str(MIDNIGHT_MS + 1000), '0.25']
         assert found[102] == ['a', 'u', '{}', str(MIDNIGHT_MS), str(2**53 + 1)]
         assert found[103][0] == 'b'
+
+    def test_what_is_deleted_meanwhile_is_left_out(
+            self, filled: Any, gateway: Gateway, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(extracts, 'PORTION_ROWS', 10)
+        portion = extracts.portion
+
+        def delete_first(connection: Any, *arguments: Any) -> extracts.Portion:
+            future = asyncio.run_coroutine_threadsafe(gateway.store.execute(
+                retention.delete_before, [1, 2, 3, 4], MIDNIGHT_MS + 60_000, 1000),
+                gateway.store._loop)
+            found = portion(connection, *arguments)
+            future.result(20)
+            return found
+
+        monkeypatch.setattr(extracts, 'portion', delete_first)
+        found = rows(exported(filled, sources='a', metrics='t'))
+        stamps = [int(row[3]) for row in found[1:] if row[2] == '{}']
+        assert stamps[-40:] == [MIDNIGHT_MS + second * 1000 for second in range(60, 100)]
+        assert len(stamps) <= 50
 
     def test_chosen_metrics_in_buckets(self, filled: Any):
         found = rows(exported(filled, sources='a', metrics='t,none', resolution='1m'))

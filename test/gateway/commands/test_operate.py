@@ -147,6 +147,13 @@ class TestCommands:
         while (answer := robot.receive())['type'] != 'telemetry_ack':
             assert answer['type'] == 'command_run'
 
+    @pytest.mark.parametrize('asked', ['x' * 129, ['x'], {'x': 1}, True])
+    def test_an_id_that_cannot_be_remembered(self, operator: Callable[..., Any], asked: object):
+        person = operator()
+        person.send({'type': 'command', 'id': asked, 'command': 'once'})
+        refused = person.receive()
+        assert (refused['code'], 'id' in refused) == ('bad_message', False)
+
     def test_a_joystick_at_fifty_hertz_is_not_held_up(
             self, robot: Any, operator: Callable[..., Any]):
         """A burst of orders goes through in their order; each is answered on its own."""

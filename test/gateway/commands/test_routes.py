@@ -285,6 +285,29 @@ class TestLostConnections:
         assert other.receive()['seq'] == 10
         assert shown(client, run)['result'] == {'first': True}
 
+    def test_another_device_cannot_speak_of_a_run(
+            self, client: Any, gateway: Any, robot: Any, device: Callable[..., Any]):
+        run = ask(client, 'once')
+        robot.receive()
+        own = gateway.commands._under_way[run['run_id']].connection
+        other = device('kiln-8', **HELLO)
+        status(other, run, 1, 'running')
+        other.receive()
+        other.send({'type': 'command_sync', 'runs': [{'run_id': run['run_id']}]})
+        finish(robot, run, done=True)
+        assert gateway.commands.find(run['run_id']).state == 'succeeded'
+        assert own is gateway.devices.find('kiln-7')
+
+    def test_a_flood_for_one_device_does_not_stop_another(
+            self, client: Any, robot: Any, device: Callable[..., Any],
+            monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(runs, 'MAX_PER_S', 2)
+        device('kiln-8', **HELLO)
+        while client.post(RUNS, {'command': 'once'}).status_code != 429:
+            pass
+        path = '/v1/sources/kiln-8/command-runs'
+        assert client.post(path, {'command': 'once'}).status_code == 202
+
     def test_runs_outlive_a_restart_of_the_gateway(self, processes: Callable[..., Any]):
         gateway = processes().start()
         client = gateway.client()

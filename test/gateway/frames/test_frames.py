@@ -128,3 +128,14 @@ def test_a_disk_that_is_full_is_told(client: Any, gateway: Gateway, tmp_path: Pa
     (tmp_path / 'frames').write_text('a file where the folder should be')
     answer = upload(client)
     assert (answer.status_code, answer.json()['error']) == (503, 'DATABASE_ERROR')
+
+
+def test_the_longest_source_id_has_a_folder(client: Any):
+    slug = 'a' * 256
+    assert client.get('/api/frames', source_id=slug) == {'frames': []}
+    assert client.request('GET', f'/api/frames/{slug}/1_a.jpg').status_code == 404
+    kept = client.request('POST', '/api/frames', data={'source_id': slug}, files={
+        'frame': b'\xff\xd8\xff\xd9'}).json()['frame']
+    assert client.request('GET', kept['url']).content == b'\xff\xd8\xff\xd9'
+    other = 'a' * 255 + 'b'
+    assert client.get('/api/frames', source_id=other) == {'frames': []}

@@ -26,12 +26,18 @@ ALWAYS = Window(0, 2**62)
 
 
 class Kept:
-    """A running store with its upkeep; `now_ms` is its clock."""
+    """A running store with its upkeep; `now_ms` is its clock, which may jump."""
 
     def __init__(self, path: Path, kept: Retention):
         self.store = Store(path)
         self.now_ms = NOW_MS
-        self.upkeep = Upkeep(self.store, kept, lambda: self.now_ms)
+        self.seconds = 0.0
+        self.upkeep = Upkeep(
+            self.store, kept, lambda: self.now_ms, lambda: self.seconds)
+
+    def pass_time(self, time_ms: int) -> None:
+        self.now_ms += time_ms
+        self.seconds += time_ms / 1000
 
     async def add(self, stamps: range, metric: str = 'a', value: Any = None) -> None:
         await self.store.write([('kiln-7', [
@@ -96,7 +102,7 @@ class TestRollingUp:
             await kept.add(range(NOW_MS - HOUR_MS, NOW_MS - 30 * MINUTE_MS, 1000))
             while await kept.count('rollup') < 30:
                 await asyncio.sleep(0.01)
-            kept.now_ms += 24 * HOUR_MS
+            kept.pass_time(24 * HOUR_MS)
             while await kept.count('sample'):
                 await asyncio.sleep(0.01)
             task.cancel()
@@ -145,6 +151,41 @@ class TestAge:
 
         run(test, max_age_ms=2 * HOUR_MS)
 
+    def test_a_clock_that_jumps_ahead_deletes_nothing_at_once(
+            self, run: Callable[..., None], caplog: pytest.LogCaptureFixture):
+        async def test(kept: Kept) -> None:
+            await kept.add(range(NOW_MS - HOUR_MS, NOW_MS, 60_000))
+            kept.now_ms += 10 * 365 * 24 * HOUR_MS
+            await kept.upkeep.throw_away()
+            assert 'jumped ahead by 87600.0 h' in caplog.text
+            kept.pass_time(23 * HOUR_MS)
+            await kept.upkeep.throw_away()
+            kept.now_ms -= 10 * 365 * 24 * HOUR_MS  # somebody set it right
+            await kept.upkeep.throw_away()
+            kept.pass_time(5 * HOUR_MS)
+            await kept.upkeep.throw_away()
+            assert await kept.count('sample') == 60
+            kept.pass_time(20 * HOUR_MS)
+            await kept.upkeep.throw_away()
+            assert await kept.count('sample') == 0
+            assert caplog.text.count('jumped') == 1
+
+        run(test, max_age_ms=48 * HOUR_MS)
+
+    def test_a_clock_that_was_set_right_counts_a_day_later(self, run: Callable[..., None]):
+        async def test(kept: Kept) -> None:
+            kept.now_ms = 10**12  # a board without a clock, just started
+            await kept.add(range(NOW_MS - HOUR_MS, NOW_MS, 60_000))
+            await kept.upkeep.throw_away()
+            kept.now_ms = NOW_MS + 72 * HOUR_MS
+            await kept.upkeep.throw_away()
+            assert await kept.count('sample') == 60
+            kept.pass_time(24 * HOUR_MS)
+            await kept.upkeep.throw_away()
+            assert await kept.count('sample') == 0
+
+        run(test, max_age_ms=48 * HOUR_MS)
+
     def test_without_a_limit_nothing_goes(self, run: Callable[..., None]):
         async def test(kept: Kept) -> None:
             await kept.add(range(10**12, 10**12 + 10))
@@ -176,6 +217,15 @@ class TestSize:
     def test_one_wrong_stamp_of_the_future_costs_nothing_else(self, run: Callable[..., None]):
         async def test(kept: Kept) -> None:
             await kept.add(range(8 * 10**15, 8 * 10**15 + 1))
+            await kept.add(range(NOW_MS - 10 * HOUR_MS, NOW_MS, 500))
+            await kept.upkeep.throw_away()
+            assert 10_000 < await kept.count('sample') < 72_000
+
+        run(test, max_bytes=1_000_000)
+
+    def test_a_wrong_clock_costs_nothing_else(self, run: Callable[..., None]):
+        async def test(kept: Kept) -> None:
+            kept.now_ms += 10 * 365 * 24 * HOUR_MS
             await kept.add(range(NOW_MS - 10 * HOUR_MS, NOW_MS, 500))
             await kept.upkeep.throw_away()
             assert 10_000 < await kept.count('sample') < 72_000
