@@ -232,6 +232,7 @@ class Bridge:
             self._follow_clock(now)
             next_poll = self.intake.poll(now)
             self._video.poll(now, self.intake.clock_correction_ms)
+            self._status.poll(now)
             if now >= next_flush - FLUSH_EARLY_S or self._lanes.urgent:
                 next_flush = now + flush_s
                 self._flush()

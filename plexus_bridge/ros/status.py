@@ -16,8 +16,6 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from diagnostic_msgs.msg import DiagnosticStatus
 from diagnostic_msgs.msg import KeyValue
-from rclpy.clock import Clock
-from rclpy.clock import ClockType
 from rclpy.node import Node
 
 from plexus_bridge import __version__
@@ -79,7 +77,12 @@ class _Seen:
 
 
 class StatusPublisher:
-    """Publishes from a timer of the node; reads what other threads write, and writes nothing."""
+    """
+    Publishes on the thread that polls; reads what other threads write, and writes nothing.
+
+    So nobody is told that all is well by a bridge whose main loop hangs; and the node's executor,
+    which looks through all of its entities whenever it wakes, sleeps until a service is called.
+    """
 
     def __init__(self, node: Node, bridge: Observed, source_id: str, config_file: str,
                  gateway_url: str):
@@ -95,39 +98,49 @@ class StatusPublisher:
         self._seen: dict[tuple[str, str], _Seen] = {}
         self._status = node.create_publisher(BridgeStatus, '~/status', 1)
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # Simulated time may stand still or not come at all; how we are is told all the same.
-        self._timer = node.create_timer(
-            PERIOD_S, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._next = self._started + PERIOD_S
 
-    def _publish(self) -> None:
-        # A message for each rule is made only where somebody reads it: with two hundred of them
-        # that is the dearest thing an idle bridge does.
-        read = self._status.get_subscription_count() > 0
-        status = self._bridge_status(self._rules() if read else [])
-        if read:
-            self._status.publish(status)
-        self._diagnostics.publish(self._diagnostic(status))
+    def poll(self, now: float) -> None:
+        """Publish if it is time to; `now` is monotonic seconds, which no simulation stops."""
+        if now < self._next:
+            return
+        self._next = now + PERIOD_S
+        self._follow_link()
+        # Made only where somebody reads it: with two hundred rules a status is the dearest thing
+        # that an idle bridge does.
+        if self._status.get_subscription_count():
+            self._status.publish(self._bridge_status())
+        if self._diagnostics.get_subscription_count():
+            self._diagnostics.publish(self._diagnostic())
 
-    def _bridge_status(self, rules: list[RuleStatus]) -> BridgeStatus:
+    def _follow_link(self) -> None:
+        """Take note of how the link is, and since when."""
         link = self._bridge.link.status
         state = _link_state(link)
-        now = self._node.get_clock().now().to_msg()
-        if state != self._link_state:
-            self._link_state = state
-            self._link_since = now
-            if link.refused and self._bridge.refusal_hint:
-                log.error('%s', self._bridge.refusal_hint)
+        if state == self._link_state:
+            return
+        self._link_state = state
+        self._link_since = self._now()
+        if link.refused and self._bridge.refusal_hint:
+            log.error('%s', self._bridge.refusal_hint)
+
+    def _now(self) -> Time:
+        now: Time = self._node.get_clock().now().to_msg()
+        return now
+
+    def _bridge_status(self) -> BridgeStatus:
+        link = self._bridge.link.status
         outbox = self._bridge.outbox
         status = BridgeStatus(
-            stamp=now, version=__version__, source_id=self._source_id,
-            config_file=self._config_file, gateway_url=self._gateway_url, link=state,
+            stamp=self._now(), version=__version__, source_id=self._source_id,
+            config_file=self._config_file, gateway_url=self._gateway_url, link=self._link_state,
             link_detail=self._detail(link), link_since=self._link_since,
             connections=link.connections,
             last_acknowledged=_time(self._bridge.link.last_acknowledged_ms),
             clock_offset=_seconds(link.clock_offset_ms), clock_error=_seconds(link.clock_error_ms),
             session_id=self._bridge.session_id, run_id=self._bridge.run_id,
             journal_bytes=outbox.pending()[1], journal_limit_bytes=outbox.limit_bytes,
-            lanes=lane_statuses(outbox, self._bridge.counters), rules=rules)
+            lanes=lane_statuses(outbox, self._bridge.counters), rules=self._rules())
         uptime = time.monotonic() - self._started
         status.uptime.sec = int(uptime)
         status.uptime.nanosec = int(uptime % 1 * 1e9)
@@ -166,25 +179,25 @@ class StatusPublisher:
         return (now.messages - before.messages) / (now.at - before.at) if now.at > before.at \
             else 0.0
 
-    def _diagnostic(self, status: BridgeStatus) -> DiagnosticArray:
+    def _diagnostic(self) -> DiagnosticArray:
         counters = self._bridge.counters
+        link = self._bridge.link.status
         bad = [topic for topic in self._bridge.topics if topic.state not in _HEALTHY]
         level, message = DiagnosticStatus.OK, 'connected'
-        if status.link != BridgeStatus.LINK_ONLINE:
+        if self._link_state != BridgeStatus.LINK_ONLINE:
             level = DiagnosticStatus.WARN
-            message = status.link_detail or 'telemetry goes by HTTP'
+            message = self._detail(link) or 'telemetry goes by HTTP'
         if bad:
             level = max(level, DiagnosticStatus.WARN)
             message += f'; {bad[0].topic or bad[0].rule.topic}: {bad[0].reason}'
-        if status.link == BridgeStatus.LINK_REFUSED:
+        if self._link_state == BridgeStatus.LINK_REFUSED:
             level = DiagnosticStatus.ERROR
-        link = self._bridge.link.status
         values: dict[str, object] = {
             **counters.totals(), 'connections': link.connections,
             'clock_offset_ms': link.clock_offset_ms, 'clock_error_ms': link.clock_error_ms,
             **{f'dropped_{reason}': count for reason, count in counters.dropped().items()}}
         array = DiagnosticArray()
-        array.header.stamp = status.stamp
+        array.header.stamp = self._now()
         name = self._node.get_name()
         array.status = [DiagnosticStatus(
             level=level, name=f'{name}: link', message=message,
