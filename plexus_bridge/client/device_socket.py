@@ -40,6 +40,7 @@ MAX_RECEIVED_BYTES = 1024 * 1024
 # What one `read` takes at most, so that a peer that never stops does not keep us from sending.
 MAX_READ_BYTES = 262_144
 MAX_READ_FRAMES = 256
+_READ_AHEAD_BYTES = 16384
 _SEND_CHUNK = 65536
 _PING_BYTES = 8
 # Answers to our own pings that wait; a peer that invents more must not fill our memory.
@@ -62,9 +63,21 @@ def socket_url(gateway_url: str) -> str:
 
 
 class _BoundedWebSocket(websocket.WebSocket):  # type: ignore[misc]
-    """Hands out `allowance` bytes, then says that it would block."""
+    """
+    Hands out `allowance` bytes, then says that it would block.
+
+    It reads ahead: the library asks for a head's two bytes, then for the rest of a frame.
+    """
 
     allowance = 0
+    _ahead = b''
+    _position = 0
+    _is_dry = False
+
+    def allow(self, size: int) -> None:
+        """Let so many bytes be handed out, which may come from the network again."""
+        self.allowance = size
+        self._is_dry = False
 
     def _recv(self, bufsize: int) -> bytes:
         length = self.frame_buffer.length
@@ -73,9 +86,21 @@ class _BoundedWebSocket(websocket.WebSocket):  # type: ignore[misc]
                             f'{MAX_RECEIVED_BYTES}')
         if self.allowance <= 0:
             raise BlockingIOError
-        data: bytes = super()._recv(bufsize)
+        if self._position == len(self._ahead):
+            self._read_ahead()
+        data = self._ahead[self._position:self._position + bufsize]
+        self._position += len(data)
         self.allowance -= len(data)
         return data
+
+    def _read_ahead(self) -> None:
+        if self._is_dry:
+            raise BlockingIOError
+        self._ahead = super()._recv(_READ_AHEAD_BYTES)
+        self._position = 0
+        # Less than was asked for is all there is; but TLS hands out one record at a time.
+        self._is_dry = (len(self._ahead) < _READ_AHEAD_BYTES
+                        and not isinstance(self.sock, ssl.SSLSocket))
 
 
 class DeviceSocket:
@@ -134,7 +159,10 @@ class DeviceSocket:
         else:
             payload = message.payload
             opcode = ABNF.OPCODE_TEXT if isinstance(message, Text) else ABNF.OPCODE_BINARY
-        self._queue(payload, opcode)
+        frame = memoryview(client_frame(opcode, payload))
+        if not self._outgoing:
+            frame = frame[self._taken_of(frame):]
+        self._outgoing += frame
         self.write()
 
     def _queue(self, payload: bytes, opcode: int) -> None:
@@ -151,12 +179,19 @@ class DeviceSocket:
 
     def write(self) -> None:
         """Write what the network takes without waiting."""
+        while self._outgoing:
+            taken = self._taken_of(self._outgoing)
+            if not taken:
+                break
+            del self._outgoing[:taken]
+
+    def _taken_of(self, data: bytearray | memoryview) -> int:
+        """Return how much of it the network takes without waiting, perhaps nothing."""
         try:
-            while self._outgoing:
-                sent = self._connection.sock.send(self._outgoing[:_SEND_CHUNK])
-                del self._outgoing[:sent]
+            taken: int = self._connection.sock.send(data[:_SEND_CHUNK])
+            return taken
         except _WOULD_BLOCK:
-            return
+            return 0
         except OSError as error:
             raise LinkError(f'writing failed: {_reason(error)}') from None
 
@@ -167,7 +202,7 @@ class DeviceSocket:
         After MAX_READ_BYTES or MAX_READ_FRAMES the rest is left for the next call.
         """
         messages: list[Message] = []
-        self._connection.allowance = MAX_READ_BYTES
+        self._connection.allow(MAX_READ_BYTES)
         self._unread = False
         for _ in range(MAX_READ_FRAMES):
             try:
@@ -223,8 +258,8 @@ class DeviceSocket:
 
 
 def wait(connection: DeviceSocket | None, wake: socket.socket, timeout_s: float
-         ) -> tuple[bool, bool]:
-    """Wait until the socket can be read, or written if that is wanted, or `wake` was poked."""
+         ) -> tuple[bool, bool, bool]:
+    """Wait; returns whether the socket can be read, or written if wanted, or `wake` was poked."""
     reading: list[DeviceSocket | socket.socket] = [wake]
     writing: list[DeviceSocket] = []
     unread = False
@@ -236,7 +271,7 @@ def wait(connection: DeviceSocket | None, wake: socket.socket, timeout_s: float
         if connection.unsent_bytes:
             writing.append(connection)
     readable, writable, _ = select.select(reading, writing, [], timeout_s)
-    return connection in readable or unread, bool(writable)
+    return connection in readable or unread, bool(writable), wake in readable
 
 
 def _ssl_options() -> dict[str, str]:

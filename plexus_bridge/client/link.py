@@ -156,7 +156,7 @@ class Link:
         self._tell_change()
 
     def _tell_change(self) -> None:
-        if self._status != self._told_status:
+        if self._status is not self._told_status and self._status != self._told_status:
             self._told_status = self._status
             self.on_change(self._status)
 
@@ -183,8 +183,9 @@ class Link:
         self._http.heed_answers(now)
         self._send(now)
         self._tell_change()
-        readable, writable = wait(self._socket, self._waker.reader, self._patience(now))
-        self._waker.clear()
+        readable, writable, woken = wait(self._socket, self._waker.reader, self._patience(now))
+        if woken:
+            self._waker.clear()
         if self._socket and writable:
             self._socket.write()
         if self._socket and readable:

@@ -22,14 +22,19 @@ _MASK_BYTES = 4
 def client_frame(opcode: int, payload: bytes) -> bytes:
     """Return a whole message as one frame under a fresh mask."""
     mask = os.urandom(_MASK_BYTES)
-    return b''.join((_head(opcode, len(payload)), mask, masked(payload, mask)))
+    return b''.join((_head(opcode, len(payload)), mask, *masked(payload, mask)))
 
 
-def masked(payload: bytes, mask: bytes) -> bytes:
-    """Return a payload with its bytes XORed by the four of the mask, over and over."""
-    padding = bytes(-len(payload) % _MASK_BYTES)
-    words = np.frombuffer(payload + padding, np.uint32) ^ np.frombuffer(mask, np.uint32)
-    return words.tobytes()[:len(payload)]
+def masked(payload: bytes, mask: bytes) -> tuple[memoryview, bytes]:
+    """
+    Return a payload with its bytes XORed by the four of the mask, over and over.
+
+    It comes in two parts, to be copied but once.
+    """
+    count, rest = divmod(len(payload), _MASK_BYTES)
+    words = np.frombuffer(payload, np.uint32, count) ^ np.frombuffer(mask, np.uint32)
+    end = bytes(a ^ b for a, b in zip(payload[-rest:], mask, strict=False)) if rest else b''
+    return words.data, end
 
 
 def _head(opcode: int, length: int) -> bytes:

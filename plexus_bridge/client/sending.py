@@ -37,6 +37,7 @@ LONGEST_DRAIN_S = 0.25
 DRAIN_SHARE = 0.9
 # How far backlog and video may get ahead of each other where both wait.
 _LARGEST_LEAD_BYTES = 256_000
+_TURNS = tuple((turn, Level(int(turn))) for turn in Turn)
 
 
 class Way(Protocol):
@@ -91,8 +92,7 @@ class Sending:
 
     def take_for_http(self, now: float) -> Frame | None:
         """Return the next frame that may leave by HTTP, None if there is none."""
-        for turn in Turn:
-            level = Level(int(turn))
+        for turn, level in _TURNS:
             if self._budget.allows(level, now):
                 frame = self._outbox.take(turn)
                 if frame is not None:
@@ -102,8 +102,9 @@ class Sending:
 
     def deadline(self, now: float) -> float | None:
         """Return when something may leave that may not now, None if nothing is held back."""
-        moments = [moment for level in Level
-                   if (moment := self._budget.deadline(level, now)) is not None]
+        moments = [] if self._limit is None else [
+            moment for level in Level
+            if (moment := self._budget.deadline(level, now)) is not None]
         if self._drained_at > now:
             moments.append(self._drained_at)
         pace = self._pace.deadline(now)
@@ -138,8 +139,9 @@ class Sending:
             way.send(message)
 
     def _send_frame(self, way: Way, now: float) -> bool:
-        for turn in Turn:
-            level = Level(int(turn))
+        if not self._outbox.waits:
+            return False
+        for turn, level in _TURNS:
             room = self._room(turn)
             if turn > Turn.URGENT and now < self._drained_at:
                 break

@@ -57,7 +57,7 @@ class ByteBudget:
 
     def spend(self, level: Level, size: int) -> None:
         """Note that so many bytes of a level were sent."""
-        for lower in Level:
+        for lower in self._tokens:
             if lower >= level:
                 self._tokens[lower] -= size
 

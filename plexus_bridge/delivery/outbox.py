@@ -246,6 +246,11 @@ class Outbox:
         return None
 
     @property
+    def waits(self) -> bool:
+        """Whether something may wait to be taken; whoever adds to it wakes afterwards."""
+        return self._queues.waits
+
+    @property
     def bundle_bytes(self) -> int:
         """How many bytes of frames that wait may be sent as one; set it by what a link carries."""
         return self._queues.bundle_bytes

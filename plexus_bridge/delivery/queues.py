@@ -35,6 +35,8 @@ UNREADABLE_S = 60.0
 
 log = logging.getLogger(__name__)
 
+_LANES = tuple(Lane)
+
 
 class Turn(enum.IntEnum):
     """In which order frames leave: what is measured now by lane, then what waits on disk."""
@@ -185,7 +187,7 @@ class Queues:
             return (self._from_backlog(Lane.STATE, room_points)
                     or self._from_backlog(Lane.BULK, room_points)
                     or self._from_postponed(room_points))
-        fresh = self._fresh[Lane(int(turn))]
+        fresh = self._fresh[_LANES[turn]]
         if parts := self._bundle(fresh, room_points):
             self.fresh_bytes -= sum(len(part.points_json) for part in parts)
             return _Taken(parts, from_backlog=False)
@@ -284,10 +286,15 @@ class Queues:
     # -- how it is
 
     @property
+    def waits(self) -> bool:
+        """Whether something may wait to be taken."""
+        return (any(self._fresh.values()) or bool(self._postponed)
+                or not all(one.drained and not one.waiting for one in self._backlogs.values()))
+
+    @property
     def idle(self) -> bool:
         """Whether nothing waits to be taken and nothing is on its way."""
-        return (not self._taken and not self._postponed and not any(self._fresh.values())
-                and all(one.drained and not one.waiting for one in self._backlogs.values()))
+        return not self._taken and not self.waits
 
     def sizes(self, lane: Lane) -> tuple[int, int, int]:
         """Return frames and bytes of a lane that wait in memory, and frames on their way."""

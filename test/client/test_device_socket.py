@@ -205,7 +205,7 @@ def test_what_read_has_left_is_read_next_without_a_new_arrival(peer):
     got: list = []
     with waker, other:
         while len(got) < count:
-            readable, _ = wait(connection, waker, 5.0)
+            readable, *_ = wait(connection, waker, 5.0)
             assert readable
             got += connection.read()
     done.set()
