@@ -62,7 +62,8 @@ def test_without_a_socket_address_all_goes_by_http_and_stopping_waits_for_every_
         assert [point['value'] for body in gateway.bodies for point in body['points']] \
             == list(range(20))
         assert gateway.upgrades == 0
-    assert [status.transport for status in told] == [Transport.HTTP]
+    # The clock may be told again with each answer.
+    assert {status.transport for status in told} == {Transport.HTTP}
 
 
 def test_a_key_that_http_refuses_is_told_as_such_until_it_is_let_in(start, wait_until):
