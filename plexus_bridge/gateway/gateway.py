@@ -21,6 +21,7 @@ from typing import ParamSpec
 
 from starlette.requests import HTTPConnection
 
+from plexus_bridge.errors import AccessError
 from plexus_bridge.errors import StoreError
 from plexus_bridge.errors import TooOftenError
 from plexus_bridge.gateway.access.keys import Key
@@ -57,6 +58,8 @@ KEY_LOOK_INTERVAL_S = 0.1
 READER_PATIENCE_S = 2.0
 KEY_CHECKS_A_MINUTE = 30  # section 2.4
 WRONG_CODES_A_MINUTE = 10
+# From all addresses together: of those a guesser may have, or pretend to have, many.
+ALL_WRONG_CODES_A_MINUTE = 100
 # A device heard as lately has hardly gone when another one comes under its name.
 DISPLACED_ALIVE_S = 40.0
 FRAMES_NAME = 'frames'
@@ -89,6 +92,7 @@ class Gateway:
     started: float = field(default_factory=time.monotonic)
     checks: RateLimit = field(default_factory=lambda: RateLimit(KEY_CHECKS_A_MINUTE))
     wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(WRONG_CODES_A_MINUTE))
+    all_wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(ALL_WRONG_CODES_A_MINUTE))
     displacements: RateLimit = field(default_factory=lambda: RateLimit(1))
     settings: Settings = field(default_factory=Settings)
     updates: Updates = field(default_factory=Updates)
@@ -159,13 +163,17 @@ class Gateway:
         One that is not known may be new: another process makes keys in the database. All that are
         not known wait for a look at it, so that one that was revoked takes as long as a wrong one.
         """
-        if key and self.keys.find(key) is None:
-            await self._look_for_keys()
+        try:
+            return self.keys.admit(key, scope, source_id)
+        except AccessError as error:
+            if error.status != 401 or not key:
+                raise
+        await self._look_for_keys()
         return self.keys.admit(key, scope, source_id)
 
     async def renew_keys(self) -> None:
         """Take over the keys as the database has them now."""
-        self.keys.renew(await self.store.read(read_entries), wall_ms())
+        self.keys.renew(await self.store.read_at_once(read_entries), wall_ms())
 
     async def _look_for_keys(self) -> None:
         """Renew the keys; all who ask meanwhile share the next look."""

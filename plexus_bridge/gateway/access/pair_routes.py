@@ -68,16 +68,19 @@ async def complete_pairing(request: Request) -> Response:
     """
     Give the device token that `code` stands for or, with `credential` "api_key", the key.
 
-    No key is needed; wrong codes are taken ten times a minute from each address.
+    No key is needed; wrong codes are taken ten times a minute from each address, and a hundred
+    times in all.
     """
     gateway, address = gateway_of(request), address_of(request)
     gateway.wrong_codes.take(address, time.monotonic())
+    gateway.all_wrong_codes.take('', time.monotonic())
     fields = await read_fields(request)
     code = pairing.read_code(fields.text('code', 40))
     kind = fields.choice('credential', ('device_token', 'api_key'), default='device_token')
     prefix = TOKEN_PREFIX if kind == 'device_token' else KEY_PREFIX
     key, found = await gateway.store.execute(pairing.complete, code, prefix, wall_ms())
     gateway.wrong_codes.give_back(address)
+    gateway.all_wrong_codes.give_back('')
     await gateway.renew_keys()
     body = {kind: key, 'source_id': found.wanted.source_id,
             'source_name': found.wanted.name or None, 'org_id': ORGANISATION,

@@ -57,6 +57,7 @@ class Store:
         self._readers: list[sqlite3.Connection] = []
         self._local = threading.local()
         self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix='gateway-reader')
+        self._free_thread = ThreadPoolExecutor(1, thread_name_prefix='gateway-keys')
 
     def start(self) -> None:
         """Begin to write; called on the running loop."""
@@ -72,6 +73,7 @@ class Store:
     def close_now(self) -> None:
         """Do as `close`, waiting on this thread."""
         self._threads.shutdown()
+        self._free_thread.shutdown()
         for reader in self._readers:
             reader.close()
         if self._started:
@@ -143,13 +145,22 @@ class Store:
 
         StoreError if the database cannot be read.
         """
+        return await self._read_on(
+            self._threads, lambda connection: query(connection, *args, **kwargs))
+
+    async def read_at_once(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Do as `read` on a thread that no long query ever holds; `query` must be a short one."""
+        return await self._read_on(self._free_thread, query)
+
+    async def _read_on(
+            self, threads: ThreadPoolExecutor, query: Callable[[sqlite3.Connection], T]) -> T:
         def run() -> T:
             try:
-                return query(self._reader(), *args, **kwargs)
+                return query(self._reader())
             except sqlite3.Error as error:
                 raise StoreError(f'the database cannot be read: {error}') from error
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        return await asyncio.get_running_loop().run_in_executor(threads, run)
 
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, 'connection', None)

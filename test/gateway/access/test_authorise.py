@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from itertools import pairwise
 import math
+import threading
 import time
 from typing import Any
 
@@ -113,6 +114,22 @@ class TestAKeyThatIsNotKnown:
             assert client.request('GET', path, headers={'x-api-key': key}).status_code == 200, path
         key = create_key(gateway.store._connection, KeyRequest(), NOW_MS)
         assert client.post('/ingest', {'points': []}, **{'x-api-key': key}).status_code == 200
+
+    def test_long_queries_do_not_hold_it_up(self, client: Any, gateway: Gateway):
+        over = threading.Event()
+
+        async def read_long() -> None:
+            await asyncio.gather(*(
+                gateway.store.read(lambda connection: over.wait(20)) for _ in range(8)))
+
+        reading = asyncio.run_coroutine_threadsafe(read_long(), gateway.store._loop)
+        try:
+            key = create_key(gateway.store._connection, KeyRequest(), NOW_MS)
+            answer = client.post('/ingest', {'points': []}, **{'x-api-key': key})
+        finally:
+            over.set()
+            reading.result(20)
+        assert answer.status_code == 200
 
     def test_many_who_guess_share_few_looks(
             self, client: Any, gateway: Gateway, monkeypatch: pytest.MonkeyPatch):

@@ -137,6 +137,16 @@ def test_a_registered_token_may_do_no_more_than_its_key(client: Any):
     assert client.post('/api/sources/register', {'name': 7}).status_code == 400
 
 
+def test_who_pretends_to_come_from_many_addresses_guesses_no_faster(client: Any):
+    """A proxy on this machine is believed whom it speaks for, and so is a page that poses as it."""
+    answers = []
+    for number in range(120):
+        pretended = {'X-Forwarded-For': f'198.51.100.{number}'}
+        answer = client.post('/api/sources/pair/complete', {'code': 'ZZZZZZ'}, **pretended)
+        answers.append(answer.status_code)
+    assert answers == [404] * 100 + [429] * 20
+
+
 def test_registered_tokens_go_with_the_key_that_they_come_from(client: Any):
     def register(key: str) -> str:
         told = client.post('/api/sources/register', {'name': 'arm'}, **{'x-api-key': key})
