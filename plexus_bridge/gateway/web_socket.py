@@ -24,10 +24,17 @@ _ON_LOST = 'plexus_bridge.on_lost'
 
 # A little more than uvicorn itself waits for the answer to a close frame.
 CUT_TIMEOUT_S = 11.0
+# Of who has said nothing yet: room for 256 declared commands, and not for those who fill the
+# memory with first messages that never end.
+MAX_FIRST_BYTES = 512 * 1024
 
 
 class DeviceWebSocketProtocol(WebSocketsSansIOProtocol):
     """As uvicorn's, with the two callbacks of `watch`."""
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self.conn.max_message_size = MAX_FIRST_BYTES
 
     def handle_pong(self, event: Frame) -> None:
         """Tell of an answer to a ping."""
@@ -36,6 +43,7 @@ class DeviceWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """Hand on a whole message; of text that is not UTF-8 every byte can be had back."""
+        self.conn.max_message_size = self.config.ws_max_size
         if self.curr_msg_data_type != 'text' or self.close_sent:
             super().send_receive_event_to_app()
             return

@@ -263,3 +263,18 @@ def test_two_devices_of_one_name_are_told_of_once(
         device('kiln-7')
     assert caplog.text.count('push each other out') == 1
     assert client.get('/v1/gateway')['counters']['devices_displaced'] == 3
+
+
+@pytest.mark.parametrize('path', [
+    '/ws/device', '/v1/sources/kiln-7/metrics/stream', '/v1/sources/kiln-7/operate'])
+def test_a_stranger_cannot_fill_the_memory(client: Any, path: str):
+    stranger = client.stranger(path)
+    # Announces a first message of 600 kB; a device that was let in may send as much.
+    stranger.socket.sock.sendall(b'\x81\xff' + (600_000).to_bytes(8, 'big') + b'mask')
+    assert stranger.receive() == {'close': 1009}
+    stranger.close()
+
+
+def test_a_device_may_introduce_itself_at_length(device: Callable[..., Any]):
+    kiln = device('kiln-7', sensors=['x' * 400_000])
+    assert kiln.authenticated['type'] == 'authenticated'

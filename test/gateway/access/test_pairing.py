@@ -138,7 +138,7 @@ def test_a_registered_token_may_do_no_more_than_its_key(client: Any):
 
 
 def test_who_pretends_to_come_from_many_addresses_guesses_no_faster(client: Any):
-    """A proxy on this machine is believed whom it speaks for, and so is a page that poses as it."""
+    """A proxy on this machine is believed whom it speaks for, and so is who poses as one."""
     answers = []
     for number in range(120):
         pretended = {'X-Forwarded-For': f'198.51.100.{number}'}
