@@ -115,6 +115,33 @@ def test_streams_sessions_and_rates(robot):
     robot.graph.node.destroy_timer(timer)
 
 
+def test_the_dashboard_asks_as_it_did_of_agents(robot):
+    publisher = robot.graph.node.create_publisher(Temperature, '/t', 10)
+
+    def ask(**message: Any) -> Any:
+        return requests.post(
+            f'{robot.gateway.url}/v1/sources/robot-1/agent-messages', json=message, timeout=10,
+            headers={'x-api-key': robot.gateway.key}).json()
+
+    def is_tagged() -> bool:
+        publisher.publish(Temperature(temperature=1.0))
+        return 's-9' in requests.get(
+            f'{robot.gateway.url}/v1/export', params={'sources': 'robot-1'}, timeout=10,
+            headers={'x-api-key': robot.gateway.key}).text
+
+    assert ask(type='start_session', session_id='s-9', session_name='Nine')['queued']
+    robot.graph.spin_until(is_tagged, 'points carry the session')
+    run_id = ask(type='stop_session', session_id='s-9', as_typed_command=True)['run_id']
+
+    def state() -> dict[str, Any]:
+        shown = robot.gateway.get(f'/v1/sources/robot-1/command-runs/{run_id}')
+        found: dict[str, Any] = shown['run']
+        return found
+
+    robot.graph.spin_until(lambda: state()['state'] == 'succeeded', f'it is stopped; {state()}')
+    assert state()['result'] == {'session_id': 's-9'}
+
+
 def test_runs_are_opened_and_judged(robot):
     publisher = robot.graph.node.create_publisher(Temperature, '/t', 10)
     robot.graph.spin_until(
