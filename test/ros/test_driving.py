@@ -124,7 +124,7 @@ def test_a_gateway_or_a_bridge_that_is_killed_stops_the_robot(rig, recorder, wai
 
 def test_what_a_bad_network_does_to_orders_never_moves_the_robot_late(
         start, tmp_path, recorder, wait_until):
-    network = BadNetwork(orders=300, rate_hz=60, seed=7)
+    network = BadNetwork(orders=240, rate_hz=80, seed=7)
     with ScriptedSocket(network.script) as gateway:
         file = tmp_path / 'robot.yaml'
         file.write_text(teleop_map(
