@@ -171,6 +171,11 @@ def cpu_seconds(process: subprocess.Popen[str]) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
+def resident_mb(process: subprocess.Popen[str]) -> float:
+    pages = int(Path(f'/proc/{process.pid}/statm').read_text().split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE') / 1e6
+
+
 def bare_inserts(total: int, points: int, folder: Path) -> tuple[float, float]:
     """Return points/s and CPU µs per point of `executemany` and a synced commit for each frame."""
     connection = sqlite3.connect(folder / 'bare.db', isolation_level=None)
@@ -203,8 +208,11 @@ def measure(road: str, total: int, points: int, devices: int) -> None:
         begin, cpu = time.perf_counter(), cpu_seconds(process)
         for thread in threads:
             thread.start()
+        memory = [resident_mb(process)]
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(0.2)
+                memory.append(resident_mb(process))
         seconds = time.perf_counter() - begin
         cpu = cpu_seconds(process) - cpu
         for device in sockets:
@@ -216,7 +224,8 @@ def measure(road: str, total: int, points: int, devices: int) -> None:
           f'{sent / seconds:9,.0f} points/s, {cpu / sent * 1e6:5.2f} µs CPU per point, '
           f'{cpu / seconds:4.0%} of a core; '
           f'acknowledged after {delays[len(delays) // 2] * 1e3:.1f} ms '
-          f'(99 %: {delays[len(delays) * 99 // 100] * 1e3:.1f} ms) | '
+          f'(99 %: {delays[len(delays) * 99 // 100] * 1e3:.1f} ms); '
+          f'{memory[len(memory) // 2]:.0f} MB of memory half-way, {memory[-1]:.0f} at the end | '
           f'bare executemany: {bare:9,.0f} points/s, {bare_cpu:.2f} µs', flush=True)
 
 

@@ -31,8 +31,8 @@ from plexus_bridge.gateway import sources
 from plexus_bridge.gateway.access.keys import Key
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
-from plexus_bridge.gateway.gateway import wall_ms
 from plexus_bridge.gateway.inbox import Inbox
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.gateway.limits import Refusal
 from plexus_bridge.gateway.presence import introduction
 from plexus_bridge.gateway.web_socket import payload_of

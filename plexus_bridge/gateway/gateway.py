@@ -27,7 +27,7 @@ from plexus_bridge.errors import TooOftenError
 from plexus_bridge.gateway.access.keys import Key
 from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.access.keys import read_entries
-from plexus_bridge.gateway.access.limits import RateLimit
+from plexus_bridge.gateway.access.tries import RateLimit
 from plexus_bridge.gateway.cameras import Cameras
 from plexus_bridge.gateway.commands.records import note_seen
 from plexus_bridge.gateway.commands.records import save_device
@@ -36,6 +36,7 @@ from plexus_bridge.gateway.commands.updates import Updates
 from plexus_bridge.gateway.devices import Connection
 from plexus_bridge.gateway.devices import Devices
 from plexus_bridge.gateway.frames.folder import FrameFolder
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.gateway.limits import Ceilings
 from plexus_bridge.gateway.limits import Limits
 from plexus_bridge.gateway.live.hub import Hub
@@ -266,8 +267,3 @@ def gateway_of(connection: HTTPConnection) -> Gateway:
     """Return the gateway that a request or socket came to."""
     gateway: Gateway = connection.app.state.gateway
     return gateway
-
-
-def wall_ms() -> int:
-    """Return the time as integer Unix ms."""
-    return time.time_ns() // 1_000_000

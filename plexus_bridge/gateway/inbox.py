@@ -19,7 +19,7 @@ from typing import Any
 from plexus_bridge.errors import PointError
 from plexus_bridge.gateway.devices import Connection
 from plexus_bridge.gateway.gateway import Gateway
-from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.gateway.limits import Refusal
 from plexus_bridge.gateway.runs.sessions import note_started
 from plexus_bridge.gateway.runs.sessions import note_stopped

@@ -33,7 +33,7 @@ from plexus_bridge.gateway.fields import read_bounded
 from plexus_bridge.gateway.fields import too_large
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
-from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.points import check_source_id
 from plexus_bridge.points import MAX_POINTS_PER_MESSAGE
 from plexus_bridge.points import MAX_REQUEST_BYTES

@@ -8,12 +8,18 @@ from datetime import datetime
 from datetime import timedelta
 from datetime import timezone
 import re
+import time
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECOND = timedelta(milliseconds=1)
 _INSTANT = re.compile(
     r'([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,]([0-9]{1,9}))?'
     r'(?:([Zz])|([+-][0-9]{2}):?([0-9]{2}))')
+
+
+def wall_ms() -> int:
+    """Return the time as integer Unix ms."""
+    return time.time_ns() // 1_000_000
 
 
 def read_instant(text: str) -> int | None:

@@ -19,7 +19,6 @@ from pathlib import Path
 import resource
 import socket
 import sys
-import time
 from typing import NamedTuple
 
 from plexus_bridge.errors import ServeError
@@ -30,6 +29,7 @@ from plexus_bridge.gateway.access import pair_command
 from plexus_bridge.gateway.access.first_key import ensure_first_key
 from plexus_bridge.gateway.access.first_key import FirstKey
 from plexus_bridge.gateway.access.keys import KeyRing
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.gateway.storage.retention import Retention
 from plexus_bridge.gateway.storage.schema import open_writer
 from plexus_bridge.gateway.storage.store import Store
@@ -197,7 +197,7 @@ def open_folder(folder: Path) -> tuple[FirstKey, KeyRing, Store]:
     """Open the folder's key and database; StoreError if they cannot be used."""
     path = folder / DATABASE_NAME
     with contextlib.closing(open_writer(path)) as connection:
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = wall_ms()
         first_key = ensure_first_key(connection, folder / KEY_NAME, now_ms)
         keys = KeyRing(connection)
     return first_key, keys, Store(path)

@@ -16,7 +16,7 @@ import pytest
 import websocket
 
 from plexus_bridge.gateway.gateway import Gateway
-from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.protocol.gateway import MAX_UNDECIDED_FRAMES
 
 NOW_MS = 1_790_000_000_000

@@ -13,7 +13,7 @@ import pytest
 
 from plexus_bridge.gateway.access.keys import KeyRing
 from plexus_bridge.gateway.gateway import Gateway
-from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.instants import wall_ms
 
 MIB = 1024 * 1024
 POINT = {'metric': 'zone1.temp_c', 'value': 812.5, 'timestamp': 1_790_000_000_123}

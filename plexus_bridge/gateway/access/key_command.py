@@ -8,7 +8,6 @@ import argparse
 from datetime import datetime
 from pathlib import Path
 import sys
-import time
 
 from plexus_bridge.exit_codes import EXIT_FAILURE
 from plexus_bridge.gateway.access.key_options import add_folder_argument
@@ -20,6 +19,7 @@ from plexus_bridge.gateway.access.keys import digest
 from plexus_bridge.gateway.access.keys import revoke_key
 from plexus_bridge.gateway.access.listing import list_keys
 from plexus_bridge.gateway.access.listing import ListedKey
+from plexus_bridge.gateway.instants import wall_ms
 
 _HEAD = ('ID', 'KEY', 'NAME', 'SCOPES', 'DEVICE', 'COMMANDS', 'CREATED', 'EXPIRES', 'STATE')
 
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace, database: Path, key_file: Path) -> int:
 
 
 def _create(args: argparse.Namespace, database: Path) -> int:
-    now_ms = _now_ms()
+    now_ms = wall_ms()
     with changed(database) as connection:
         key = create_key(connection, key_request(args, now_ms), now_ms)
     print(key)
@@ -59,7 +59,7 @@ def _create(args: argparse.Namespace, database: Path) -> int:
 def _list(database: Path) -> int:
     with changed(database) as connection:
         listed = list_keys(connection)
-    rows = [_HEAD, *(_row(each, _now_ms()) for each in listed)]
+    rows = [_HEAD, *(_row(each, wall_ms()) for each in listed)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print('  '.join(map(str.ljust, row, widths)).rstrip())
@@ -75,7 +75,7 @@ def _revoke(wanted: str, database: Path, key_file: Path) -> int:
                   f'{"no key" if not found else "more than one key"} that is accepted; expected '
                   'the ID of one, see `plexus-bridge gateway keys list`', file=sys.stderr)
             return EXIT_FAILURE
-        revoke_key(connection, found[0].id, _now_ms())
+        revoke_key(connection, found[0].id, wall_ms())
         [sha256] = connection.execute(
             'SELECT sha256 FROM api_key WHERE id = ?', (found[0].id,)).fetchone()
     print(f'revoked: {found[0].prefix}… {found[0].name}'.rstrip())
@@ -100,7 +100,3 @@ def _row(each: ListedKey, now_ms: int) -> tuple[str, ...]:
 
 def _day(stamp_ms: int | None) -> str:
     return '-' if stamp_ms is None else f'{datetime.fromtimestamp(stamp_ms / 1000):%Y-%m-%d %H:%M}'
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

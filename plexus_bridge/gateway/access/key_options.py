@@ -18,9 +18,8 @@ from plexus_bridge.gateway.access.keys import KeyRequest
 from plexus_bridge.gateway.access.keys import SCOPES
 from plexus_bridge.gateway.storage.schema import open_writer
 from plexus_bridge.gateway.storage.schema import transaction
+from plexus_bridge.gateway.storage.windows import UNIT_MS
 from plexus_bridge.points import check_source_id
-
-_UNIT_MS = {'m': 60_000, 'h': 3_600_000, 'd': 86_400_000}
 
 
 def add_folder_argument(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +76,7 @@ def _duration(text: str) -> int:
     found = re.fullmatch('([1-9][0-9]{0,6})([mhd])', text)
     if not found:
         raise argparse.ArgumentTypeError(f'saw {text!r}, expected a time such as 30m, 12h or 90d')
-    return int(found[1]) * _UNIT_MS[found[2]]
+    return int(found[1]) * UNIT_MS[found[2]]
 
 
 def _name(text: str) -> str:

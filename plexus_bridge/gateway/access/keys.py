@@ -18,9 +18,9 @@ import hmac
 import secrets
 import sqlite3
 import string
-import time
 
 from plexus_bridge.errors import AccessError
+from plexus_bridge.gateway.instants import wall_ms
 
 KEY_PREFIX = 'plx_'
 TOKEN_PREFIX = 'plxd_'
@@ -87,7 +87,7 @@ class KeyRing:
 
     def find(self, key: str, now_ms: int | None = None) -> Key | None:
         """Return what a key or token allows, None if there is no such key or it has expired."""
-        now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        now_ms = wall_ms() if now_ms is None else now_ms
         asked = digest(key)
         found = None
         for known, allowed in self._entries:

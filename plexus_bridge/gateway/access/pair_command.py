@@ -8,7 +8,6 @@ import argparse
 from datetime import datetime
 from pathlib import Path
 import sys
-import time
 
 from plexus_bridge.errors import RequestError
 from plexus_bridge.exit_codes import EXIT_FAILURE
@@ -18,6 +17,7 @@ from plexus_bridge.gateway.access.key_options import add_folder_argument
 from plexus_bridge.gateway.access.key_options import add_key_arguments
 from plexus_bridge.gateway.access.key_options import changed
 from plexus_bridge.gateway.access.key_options import key_request
+from plexus_bridge.gateway.instants import wall_ms
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, database: Path, key_file: Path) -> int:
     """Carry out what is asked for; StoreError if the database cannot be used."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_ms()
     wanted = key_request(args, now_ms)
     try:
         with changed(database) as connection:

@@ -16,7 +16,7 @@ from plexus_bridge.errors import WindowError
 from plexus_bridge.gateway.access.authorise import API_KEY
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
-from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.gateway.storage import queries
 from plexus_bridge.gateway.storage.windows import read_window
 from plexus_bridge.gateway.storage.windows import Window

@@ -27,7 +27,7 @@ from plexus_bridge.gateway.api.models import Source
 from plexus_bridge.gateway.api.models import SourceList
 from plexus_bridge.gateway.fields import answer
 from plexus_bridge.gateway.gateway import Gateway
-from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.gateway.storage import queries
 from plexus_bridge.gateway.storage.retention import read_size
 from plexus_bridge.gateway.storage.windows import BUCKET_MS

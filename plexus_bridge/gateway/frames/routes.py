@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -27,7 +28,7 @@ from plexus_bridge.gateway.frames.folder import StoredFrame
 from plexus_bridge.gateway.frames.multipart import Part
 from plexus_bridge.gateway.frames.multipart import read_form
 from plexus_bridge.gateway.gateway import gateway_of
-from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.points import MAX_REQUEST_BYTES
 from plexus_bridge.points import milliseconds
 from plexus_bridge.points import read_point
@@ -40,7 +41,7 @@ router = APIRouter(
     prefix='/api/frames', dependencies=[Security(API_KEY)], default_response_class=Response)
 
 
-@router.post('', responses=documented(400, 408, 413))
+@router.post('', responses=documented(400, 408, 413, 429))
 async def upload_frame(request: Request) -> Response:
     """
     Keep a JPEG, ``multipart/form-data`` as `frame`, and note it as an event `frame`.
@@ -56,6 +57,11 @@ async def upload_frame(request: Request) -> Response:
     if source_id is None:
         raise RequestError(400, 'source_id: saw nothing, expected the source of the picture')
     key.require(source_id)
+    peer = request.client.host if request.client else None
+    refusal = gateway.ceilings.refusal(source_id, peer, time.monotonic())
+    if refusal is not None:
+        gateway.store.counters.drop(refusal.code.lower())
+        raise RequestError(429, refusal.detail)
     jpeg = _jpeg(form.get('frame'))
     camera_id = fields.text('camera_id', 64, default=DEFAULT_CAMERA)
     try:

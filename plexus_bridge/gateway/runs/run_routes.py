@@ -27,7 +27,7 @@ from plexus_bridge.gateway.fields import Fields
 from plexus_bridge.gateway.fields import read_fields
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.gateway import gateway_of
-from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.gateway.runs import comparison
 from plexus_bridge.gateway.runs import notes
 from plexus_bridge.gateway.runs import runs

@@ -16,7 +16,7 @@ RAW = 'raw'
 BUCKET_MS = {'1m': 60_000, '10m': 600_000, '1h': 3_600_000, '1d': 86_400_000}
 DEFAULT_WINDOW_MS = 3_600_000
 
-_UNIT_MS = {'m': 60_000, 'h': 3_600_000, 'd': 86_400_000}
+UNIT_MS = {'m': 60_000, 'h': 3_600_000, 'd': 86_400_000}
 _LAST = re.compile(r'([0-9]{1,9})([mhd])')
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # Auto intervals aim at about 1000 points: windows shorter than this many ms get this interval.
@@ -38,7 +38,7 @@ def read_window(last: str | None, start: str | None, end: str | None, now_ms: in
         if not found:
             raise WindowError(f'last: saw {last[:40]!r}, expected digits and m, h or d, as in 15m')
         # The newest millisecond belongs to "the last hour", hence one beyond the present.
-        return Window(max(0, now_ms - int(found[1]) * _UNIT_MS[found[2]]), now_ms + 1)
+        return Window(max(0, now_ms - int(found[1]) * UNIT_MS[found[2]]), now_ms + 1)
     if start is None and end is None:
         return Window(now_ms - DEFAULT_WINDOW_MS, now_ms + 1)
     if start is None or end is None:

@@ -16,11 +16,11 @@ import logging
 import queue
 import sqlite3
 import threading
-import time
 from typing import Any
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import StoreError
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.gateway.storage.rollups import Marks
 from plexus_bridge.gateway.storage.schema import transaction
 from plexus_bridge.gateway.storage.series import Rows
@@ -181,7 +181,7 @@ class Writer:
             with transaction(self._connection):
                 self._connection.execute(
                     'INSERT OR REPLACE INTO probe (id, at_ms) VALUES (1, ?)',
-                    (time.time_ns() // 1_000_000,))
+                    (wall_ms(),))
         except sqlite3.Error as error:
             self._fail(error)
         else:

@@ -16,7 +16,7 @@ from plexus_bridge.gateway.access.authorise import address_of
 from plexus_bridge.gateway.access.keys import create_key
 from plexus_bridge.gateway.access.keys import KeyRequest
 from plexus_bridge.gateway.access.keys import KeyRing
-from plexus_bridge.gateway.access.limits import RateLimit
+from plexus_bridge.gateway.access.tries import RateLimit
 from plexus_bridge.gateway.gateway import Gateway
 
 NOW_MS = 1_790_000_000_000
@@ -223,7 +223,7 @@ def test_tries_are_counted_for_each_address_and_minute(monkeypatch: pytest.Monke
     limit.give_back('a')
     limit.take('a', 116.0)
     limit.take('a', 160.0)
-    monkeypatch.setattr('plexus_bridge.gateway.access.limits.MAX_REMEMBERED', 2)
+    monkeypatch.setattr('plexus_bridge.gateway.access.tries.MAX_REMEMBERED', 2)
     limit.take('c', 160.0)
     limit.take('b', 160.0)
     assert len(limit._windows) == 2

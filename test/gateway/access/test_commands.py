@@ -18,7 +18,7 @@ from plexus_bridge.gateway import serve
 from plexus_bridge.gateway.access import device_codes
 from plexus_bridge.gateway.access import pairing
 from plexus_bridge.gateway.access.keys import KeyRing
-from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.gateway.storage.schema import open_writer
 
 Command = Callable[..., tuple[int, str, str]]

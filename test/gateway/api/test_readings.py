@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plexus_bridge.gateway.gateway import wall_ms
+from plexus_bridge.gateway.instants import wall_ms
 
 MINUTE = 60_000
 IN_2015_MS = 1_425_000_000_000

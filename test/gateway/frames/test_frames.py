@@ -17,6 +17,8 @@ from plexus_bridge.errors import StoreError
 from plexus_bridge.gateway.frames.folder import FrameFolder
 from plexus_bridge.gateway.frames.multipart import read_form
 from plexus_bridge.gateway.gateway import Gateway
+from plexus_bridge.gateway.limits import Ceilings
+from plexus_bridge.gateway.limits import Limits
 
 NOW_MS = 1_790_000_000_000
 JPEG = b'\xff\xd8' + bytes(range(256)) * 40 + b'\r\n--\r\n\xff\xd9'
@@ -139,3 +141,12 @@ def test_the_longest_source_id_has_a_folder(client: Any):
     assert client.request('GET', kept['url']).content == b'\xff\xd8\xff\xd9'
     other = 'a' * 255 + 'b'
     assert client.get('/api/frames', source_id=other) == {'frames': []}
+
+
+def test_pictures_count_as_messages_of_their_device(client: Any, gateway: Gateway):
+    gateway.ceilings = Ceilings(Limits(max_devices=1))
+    for source_id, status in (('cam-1', 200), ('cam-2', 429), ('cam-1', 200)):
+        answer = client.request('POST', '/api/frames', data={'source_id': source_id}, files={
+            'frame': JPEG})
+        assert answer.status_code == status
+    assert client.get('/v1/gateway')['dropped'] == {'device_limit': 1}
