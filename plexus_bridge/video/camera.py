@@ -55,6 +55,9 @@ MAX_TOLD = 8
 # A picture is encoded so often at most until it is small enough.
 MAX_TRIES = 4
 SMALLEST_WIDTH = 16
+# Of one number in a thermal frame, and of its picture where the numbers leave nothing for it.
+TEMPERATURE_BYTES = 6
+SMALLEST_THERMAL_BYTES = 1500
 
 Read = Callable[[bytes], Any]
 
@@ -169,9 +172,13 @@ class Camera:
         rule = self.rule.thermal
         assert rule is not None
         pixels, thermal = thermal_picture(celsius(image, rule), rule)
-        jpeg = self._encode(pixels, self.rule.quality)
-        return self._packed(
-            image.stamp, received_ms, captured_at, jpeg, pixels.size, thermal)
+        # As JSON a picture takes a third more, and its numbers come on top.
+        beside = len(thermal.temperatures) * TEMPERATURE_BYTES
+        allowed = min(max(self._frames.frame_bytes - beside, 0) * 3 // 4, MAX_JPEG_BYTES)
+        width, height = pixels.size
+        target = self._target(width, height, max(allowed, SMALLEST_THERMAL_BYTES))
+        jpeg, size = self._fitted(pixels, target, max(allowed, SMALLEST_THERMAL_BYTES))
+        return self._packed(image.stamp, received_ms, captured_at, jpeg, size, thermal)
 
     def _jpeg(self, image: RawImage | CompressedImage, allowed: int
               ) -> tuple[bytes, tuple[int, int]]:
@@ -183,7 +190,12 @@ class Camera:
                 self._counters.add('video_frames_passed_through')
                 self._adaptation.fits(len(whole), allowed, time.monotonic())
                 return whole, size
-        pixels, target = self._shaped(image, whole, allowed)
+        return self._fitted(*self._shaped(image, whole, allowed), allowed)
+
+    def _fitted(self, pixels: Pixels, target: int, allowed: int
+                ) -> tuple[bytes, tuple[int, int]]:
+        """Encode at the grade that suits the link, worse ones if it turns out too large."""
+        rule = self.rule
         for _ in range(MAX_TRIES):
             grade = self._adaptation.grade
             jpeg, size = self._graded(pixels, target, grade)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from plexus_bridge.delivery.gauge import SMALLEST_FRAME_BYTES
 from plexus_bridge.delivery.video import VideoFrame
 from plexus_bridge.delivery.video import VideoFrames
 from plexus_bridge.protocol.messages import Binary
@@ -49,3 +50,26 @@ def test_what_cannot_be_sent_is_counted_and_forgotten():
     frames.put(frame('rear', 1))
     assert frames.clear() == 2
     assert frames.take(0.0) is None
+
+
+def test_frames_heed_what_is_left_of_the_link_for_video():
+    frames = VideoFrames()
+    unbounded = frames.frame_bytes
+    frames.bytes_per_s = 30_000
+    assert frames.frame_bytes == 3_000
+    frames.bytes_per_s = 0.0
+    assert frames.frame_bytes == SMALLEST_FRAME_BYTES
+    frames.bytes_per_s = 10e6
+    assert frames.frame_bytes == unbounded
+
+
+def test_frames_are_live_while_there_is_somebody():
+    frames = VideoFrames()
+    assert not frames.live
+    frames.opened()
+    assert frames.live
+    frames.put(frame('front', 1))
+    assert frames.waits('front')
+    assert frames.clear() == 1
+    assert not frames.live
+    assert not frames.waits('front')

@@ -20,11 +20,13 @@ from pictures import psnr
 from pictures import scene
 import pytest
 
+from plexus_bridge import encoding
 from plexus_bridge.authoring.source import Definitions
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.video import VideoFrames
 from plexus_bridge.errors import MappingError
 from plexus_bridge.protocol.video import decode_binary
+from plexus_bridge.protocol.video import decode_text
 from plexus_bridge.protocol.video import MAX_JPEG_BYTES
 from plexus_bridge.protocol.video import Picture
 from plexus_bridge.video.camera import Camera
@@ -37,6 +39,7 @@ from plexus_bridge.video.rules import COMPRESSED_IMAGE
 from plexus_bridge.video.rules import Crop
 from plexus_bridge.video.rules import Depth
 from plexus_bridge.video.rules import IMAGE
+from plexus_bridge.video.rules import ThermalRule
 
 NOW_MS = 1_790_000_000_123
 SCENE = scene()
@@ -245,9 +248,34 @@ def test_an_image_of_a_hundred_megapixels_is_refused_before_anything_is_done():
 
 def test_a_camera_may_change_its_size_and_encoding():
     it = Filmed()
-    for size, encoding in (((160, 120), 'rgb8'), ((64, 48), 'mono8'), ((320, 200), 'bgra8')):
-        picture = it.film(scene(*size), encoding)
+    for size, name in (((160, 120), 'rgb8'), ((64, 48), 'mono8'), ((320, 200), 'bgra8')):
+        picture = it.film(scene(*size), name)
         assert (picture.width, picture.height) == size
+
+
+def test_thermal_pictures_suit_the_link_too():
+    noise = np.random.default_rng(3).integers(29_000, 31_000, (240, 320)).astype('<u2')
+    it = Filmed(allowed=8_000, thermal=ThermalRule())
+    data = write_cdr(layout(IMAGE), {
+        'height': 240, 'width': 320, 'encoding': '16UC1', 'step': 640,
+        'data': list(noise.tobytes())})
+    for _ in range(3):
+        assert it.camera.encode(data, NOW_MS, 1.0)
+        frame, = it.frames.take_all()
+        assert len(frame.message.payload) <= 8_000 * 1.3
+    picture, thermal = decode_text(encoding.loads(frame.message.payload))
+    assert thermal is not None
+    assert (thermal.width, thermal.height, thermal.temperatures) == (320, 240, ())
+    assert jpeg_size(picture.jpeg) == (picture.width, picture.height)
+
+
+@pytest.mark.parametrize('values', [[float('nan')] * 4, []])
+def test_temperatures_that_are_none_make_no_picture(values):
+    it = Filmed(thermal=ThermalRule())
+    data = np.array(values, '<f4').tobytes()
+    assert it.take(height=2, width=2, encoding='32FC1', step=8, data=list(data)) is None
+    assert it.take(height=2, width=2, encoding='rgb8', step=6, data=[0] * 12) is None
+    assert it.counters.dropped() == {'video_unusable': 2}
 
 
 def test_both_encoders_show_the_same():
