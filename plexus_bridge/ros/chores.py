@@ -21,6 +21,7 @@ from rclpy.clock import Clock
 from rclpy.clock import ClockType
 from rclpy.executors import Executor
 from rclpy.node import Node
+from rclpy.task import Future
 
 from plexus_bridge.errors import CommandError
 
@@ -59,6 +60,16 @@ class Chores:
     def begin(self, chore: Callable[[], Chore]) -> None:
         """Have a coroutine run from its beginning; any thread may call."""
         self.post(lambda: self._begin(chore()))
+
+    def settle(self, future: Future[Any], result: object) -> None:
+        """Give a future its result, and have who awaits it go on; any thread may call."""
+        self.post(lambda: self._settle(future, result))
+
+    def _settle(self, future: Future[Any], result: object) -> None:
+        if not future.done():
+            future.set_result(result)
+        # An executor looks at who waits before it sleeps, and that was before this.
+        self._executor.wake()
 
     async def until(self, condition: Callable[[], bool], deadline: float, otherwise: str) -> None:
         """Wait for a condition; CommandError ``handler_error`` once `deadline` is over."""

@@ -90,7 +90,7 @@ class LocalActions:
               status: Mapping[str, Any]) -> None:
         if status['state'] in ('succeeded', 'failed'):
             if not end.done():
-                end.set_result(status)
+                self._chores.settle(end, status)
         elif handle.is_active:
             handle.publish_feedback(RunCommand.Feedback(
                 state=status['state'], progress=float(status.get('progress', 0.0)),
@@ -168,7 +168,7 @@ class _Output:
 
     def _finish(self) -> None:
         self._pass_on()
-        self.end.set_result(None)
+        self._chores.settle(self.end, None)
 
 
 def _failed(handle: Any, result: Any, code: str, message: str) -> Any:

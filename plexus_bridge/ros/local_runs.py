@@ -147,7 +147,7 @@ class LocalRuns:
             except Exception as error:
                 log.exception('unexpected error in a request to the gateway')
                 found = error
-            self._chores.post(lambda: answer.set_result(found))
+            self._chores.settle(answer, found)
 
         try:
             self._work.put_nowait(work)

@@ -71,7 +71,7 @@ class LocalServices:
         answer: Future[str] = Future()
 
         def done(problem: str) -> None:
-            self._chores.post(lambda: answer.set_result(problem))
+            self._chores.settle(answer, problem)
 
         try:
             self._streams.configure(request.sensor, named_values(

@@ -48,7 +48,7 @@ class Straight:
         run.succeed(dict(run.params))
 
 
-def refuse(_node: str, _config: Any) -> None:
+def refuse(_node: str, _config: Any, _done: Any) -> None:
     raise CommandError('bad_params', 'no such sensor')
 
 
