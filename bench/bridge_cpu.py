@@ -36,6 +36,8 @@ FIELDS = ('angular_velocity.x', 'angular_velocity.y', 'angular_velocity.z',
           'linear_acceleration.x', 'linear_acceleration.y', 'linear_acceleration.z')
 LIMITS = ('limit', 'limit50')
 SUBJECTS = (*LIMITS, 'bridge', 'sdk')
+# Whole bridges, by what they write to disk.
+DURABILITIES = {'bridge': 'always', 'bridge_outage': 'outage'}
 
 
 def cpu_seconds(pid: int) -> float:
@@ -81,13 +83,14 @@ def publish(rate: int, topics: int, seconds: float) -> None:
     rclpy.shutdown()
 
 
-def write_map(path: Path, url: str, topics: int) -> None:
+def write_map(path: Path, url: str, topics: int, durability: str) -> None:
     """Write a map with six values of every message of every topic."""
     fields = ', '.join(f'{{path: {field}, metric: "imu{{0}}.{field}"}}' for field in FIELDS)
     rules = ''.join(
         f'  - topic: /bench/imu{index}\n    sampling: {{mode: every}}\n'
         f'    fields: [{fields.replace("{0}", str(index))}]\n' for index in range(topics))
-    path.write_text(f'version: 1\nsource_id: bench-01\ngateway: {{url: "{url}"}}\n'
+    path.write_text(f'version: 1\nsource_id: bench-{durability}\n'
+                    f'gateway: {{url: "{url}"}}\ndelivery: {{durability: {durability}}}\n'
                     f'metrics:\n{rules}')
 
 
@@ -111,11 +114,12 @@ class Road:
         time.sleep(3)  # their start is not what is measured
 
     def _start_subject(self, subject: str, topics: int) -> subprocess.Popen[bytes]:
-        if subject != 'bridge':
+        if subject not in DURABILITIES:
             return self._start(str(ROOT / 'bench' / 'subjects.py'), subject, str(topics))
-        write_map(self._folder / 'map.yaml', self._url, topics)
-        return self._start('-m', 'plexus_bridge.nodes.bridge', '--ros-args', '-p',
-                           f'config_file:={self._folder / "map.yaml"}')
+        robot_map = self._folder / f'{subject}.yaml'
+        write_map(robot_map, self._url, topics, DURABILITIES[subject])
+        return self._start('-m', 'plexus_bridge.nodes.bridge', '--ros-args', '-r',
+                           f'__node:={subject}', '-p', f'config_file:={robot_map}')
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         with (self._folder / 'log').open('ab') as log:
@@ -123,14 +127,15 @@ class Road:
                                     env=self.environment, cwd=self._folder)
 
     def measure(self, seconds: float) -> tuple[dict[str, float], float]:
-        """Return CPU by subject, in parts of a core, and messages per second that arrived."""
+        """Return CPU by subject, in parts of a core, and messages per second that each sent."""
         before = self._cpu_seconds()
         points = self._points()
         started = time.monotonic()
         time.sleep(seconds)
         after = self._cpu_seconds()
         elapsed = time.monotonic() - started
-        arrived = (self._points() - points) / len(FIELDS) / elapsed
+        senders = sum(subject not in LIMITS for subject in self._subjects)
+        arrived = (self._points() - points) / len(FIELDS) / elapsed / max(senders, 1)
         return {name: (after[name] - before[name]) / elapsed for name in after}, arrived
 
     def _cpu_seconds(self) -> dict[str, float]:

@@ -13,10 +13,10 @@ from collections.abc import Callable
 import contextlib
 from dataclasses import replace
 import logging
-import math
 import threading
 import time
 
+from plexus_bridge.client.connector import Connector
 from plexus_bridge.client.device_socket import DeviceSocket
 from plexus_bridge.client.device_socket import socket_url
 from plexus_bridge.client.device_socket import wait
@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 # Answers that say that a gateway is sent more messages than it takes.
 _TOO_MANY = ('RATE_LIMITED', 'SOURCE_LIMIT')
 _LONGEST_WAIT_S = 5.0
+# So long the network is given at the end to take what was said.
+LAST_WORDS_S = 0.5
 _Decided = (device_events.FramesStored, device_events.FramesDiscarded,
             device_events.FramesReturned)
 
@@ -66,7 +68,6 @@ class Link:
                  http_pauses: backoff.Backoff | None = None):
         if device_url is None:
             device_url = gateway_url
-        self._url = socket_url(device_url) if device_url else ''
         self.on_change: Callable[[LinkStatus], None] = _nobody
         self._session = device.DeviceSession(hello)
         self._outbox = outbox
@@ -82,9 +83,8 @@ class Link:
             take=self._sending.take_for_http, verdicts=self._verdicts, counters=counters,
             wake=self.wake, tell=self._tell_http, heard_time=self._heard_time, pauses=http_pauses)
         self._socket: DeviceSocket | None = None
-        self._socket_backoff = backoff.Backoff()
+        self._connector = Connector(socket_url(device_url) if device_url else '', self.wake)
         self._error_backoff = backoff.Backoff()
-        self._next_connect = 0.0 if self._url else math.inf
         self._reconnect = self._reconnecting = self._hurry = False
         self._told_down = ''
         self._status = self._told_status = LinkStatus()
@@ -134,7 +134,6 @@ class Link:
         self._stopping.set()
         self.wake()
         if self._thread.ident:
-            # A connection attempt under way cannot be interrupted; it is left behind.
             self._thread.join(drain_s + 1.0)
         self._http.close(timeout_s=0.5)
         if not self._thread.is_alive():
@@ -150,8 +149,9 @@ class Link:
                 self._handle(self._session.lost(str(error)))
             except Exception as error:
                 self._survive(error)
+        self._connector.close()
+        self._say_control(time.monotonic())  # such as how a command has just ended
         self._handle(self._session.close())
-        self._drop_socket(flush_s=0.5)
         self._outbox.close_backlog()
         self._tell_change()
 
@@ -201,7 +201,7 @@ class Link:
             return 0.0
         moments = [now + _LONGEST_WAIT_S]
         if self._socket is None:
-            moments.append(self._next_connect)
+            moments.append(self._connector.deadline)
         deadline = self._session.deadline()
         if deadline is not None:
             moments.append(deadline)
@@ -229,26 +229,23 @@ class Link:
                 self._reconnecting = True
                 self._handle(self._session.close())
                 self._reconnecting = False
-                self._next_connect = 0.0
+                self._connector.hurry()
         if self._hurry:
             self._hurry = False
             self._http.hurry()
-            if self._url:
-                self._next_connect = 0.0
+            self._connector.hurry()
 
     def _connect_if_due(self, now: float) -> None:
-        if self._socket is not None or now < self._next_connect or self._stop_by is not None:
+        if self._socket is not None:
             return
         try:
-            self._socket = DeviceSocket(self._url)
+            self._socket = self._connector.connect(now, begin=self._stop_by is None)
         except LinkError as error:
-            delay = self._socket_backoff.next_delay()
             if isinstance(error, NotAuthorised):
-                delay = max(delay, backoff.REFUSED_DELAY_S)
                 self._tell_refused(str(error))
             else:
                 self._tell_down(str(error))
-            self._next_connect = time.monotonic() + delay
+        if self._socket is None:
             return
         hello_more = self._control.hello() if self._control else {}
         self._session.opened(time.monotonic(), hello_more)
@@ -260,16 +257,21 @@ class Link:
                 self._socket.send(message)
 
     def _send(self, now: float) -> None:
-        if self._control is not None and self._session.live:
-            for message in self._control.messages_to_send(now):
-                self._session.send(message)
+        self._say_control(now)
         if self._video is not None:
             self._open_or_clear(self._video)
         if self._socket is not None:
             self._sending.send(self._socket, now)
-        # While a socket is being opened, wait for it: HTTP is for when it fails.
-        if not self._session.acks and (self._session.live or not self._session.connected):
+        # While a socket is being opened, wait for it: HTTP is for when that has failed before.
+        opening = self._connector.promising or (
+            self._session.connected and not self._session.live and not self._connector.failing)
+        if not self._session.acks and not opening:
             self._http.send(now)
+
+    def _say_control(self, now: float) -> None:
+        if self._control is not None and self._session.live:
+            for message in self._control.messages_to_send(now):
+                self._session.send(message)
 
     def _open_or_clear(self, video: VideoFrames) -> None:
         if self._session.live:
@@ -311,6 +313,7 @@ class Link:
                 | device_events.FramesReturned, too_long: bool) -> None:
         """Carry out the gateway's word on frames; `too_long`: it closed because of one."""
         if isinstance(event, device_events.FramesStored):
+            self._connector.proved()
             self._verdicts.stored(event.keys)
         elif isinstance(event, device_events.FramesReturned):
             if too_long:
@@ -336,14 +339,14 @@ class Link:
         if self._control is not None:
             self._control.opened(event.answer, time.monotonic())
         self._told_down = ''
-        self._socket_backoff.succeeded()
+        self._connector.let_in()
         self._error_backoff.succeeded()
         self._status = replace(
             self._status, transport=Transport.SOCKET if event.acks else Transport.HTTP, detail='',
             refused=False, connections=self._status.connections + 1)
         if event.server_time_ms is not None:
             self._heard_time(event.server_time_ms, event.round_trip_s)
-        log.info('%s to %s%s', 'reconnected' if again else 'connected', self._url,
+        log.info('%s to %s%s', 'reconnected' if again else 'connected', self._connector.url,
                  '' if event.acks else ', which does not acknowledge: telemetry goes by HTTP')
 
     def _refuse(self, event: device_events.Refused) -> None:
@@ -362,23 +365,16 @@ class Link:
         self._status = replace(self._status, refused=True, detail=detail)
 
     def _disconnected(self, event: device_events.Disconnected) -> None:
-        self._write_messages_quietly()
-        self._drop_socket()
+        with contextlib.suppress(LinkError):  # the connection is over in any case
+            self._write_messages()
+        self._drop_socket(flush_s=0.0 if self._stop_by is None else LAST_WORDS_S)
         self._sending.lost()
         if self._control is not None:
             self._control.lost(time.monotonic())
-        refused = self._status.refused
-        delay = self._socket_backoff.next_delay(goodbye=event.goodbye and not refused)
-        if refused:
-            delay = max(delay, backoff.REFUSED_DELAY_S)
-        self._next_connect = time.monotonic() + delay
+        delay = self._connector.failed(goodbye=event.goodbye, refused=self._status.refused)
         self._status = replace(self._status, transport=Transport.NONE, detail=event.reason)
         if self._stop_by is None and not self._reconnecting:
             log.warning('not connected: %s; next try in %.1f s', event.reason, delay)
-
-    def _write_messages_quietly(self) -> None:
-        with contextlib.suppress(LinkError):  # the connection is over in any case
-            self._write_messages()
 
     def _tell_down(self, detail: str) -> None:
         if self._told_down != detail:

@@ -23,8 +23,8 @@ from link_robot import LinkRobot
 from link_robot import SOURCE
 import pytest
 
+from plexus_bridge.client import connector
 from plexus_bridge.client import ingest as ingest_module
-from plexus_bridge.client import link as link_module
 from plexus_bridge.client.device_socket import DeviceSocket
 from plexus_bridge.protocol import device
 from plexus_bridge.protocol.backoff import Backoff
@@ -79,7 +79,7 @@ def test_whatever_happens_to_the_link_every_point_arrives_once(
     # A dead link is noticed by what it does not answer; that need not take 30 s here, nor 10.
     monkeypatch.setattr(device, 'ACK_TIMEOUT_S', 0.4)
     monkeypatch.setattr(device, 'AUTH_TIMEOUT_S', 0.4)
-    monkeypatch.setattr(link_module, 'DeviceSocket', partial(DeviceSocket, timeout_s=0.4))
+    monkeypatch.setattr(connector, 'DeviceSocket', partial(DeviceSocket, timeout_s=0.4))
     monkeypatch.setattr(ingest_module, 'TIMEOUT_S', 0.4)
     with CuttingProxy(gateway.port) as proxy:
         robot = robot_at(proxy.url, durability=durability)

@@ -23,6 +23,8 @@ from scripted_gateway import ScriptedSocket
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
+from plexus_bridge.client import connector
+from plexus_bridge.client.device_socket import DeviceSocket
 from plexus_bridge.client.device_socket import socket_url
 from plexus_bridge.client.gateway_clock import ClockEstimate
 from plexus_bridge.client.link import Link
@@ -34,6 +36,7 @@ from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.delivery.video import VideoFrame
 from plexus_bridge.delivery.video import VideoFrames
+from plexus_bridge.errors import LinkError
 from plexus_bridge.protocol import backoff
 from plexus_bridge.protocol.backoff import Backoff
 from plexus_bridge.protocol.device import Hello
@@ -510,6 +513,54 @@ def test_the_control_plane_says_and_hears_its_own(robot_at):
     assert heard[0]['commands'] == [{'name': 'dock'}]
     assert heard[1] == {'type': 'answer', 'number': 7}
     assert control.calls == ['opened authenticated', 'ask', 'lost']
+
+
+def test_what_control_has_to_say_at_the_very_end_is_still_said(robot_at):
+    heard: list[dict[str, Any]] = []
+
+    def script(connection: ServerConnection) -> None:
+        connection.recv()
+        connection.send(json.dumps({'type': 'authenticated', 'acks': True}))
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                heard.append(json.loads(connection.recv()))
+
+    control = Echo()
+    with ScriptedSocket(script) as gateway:
+        robot = robot_at(gateway.url, control=control)
+        robot.until(lambda: robot.link.status.connections, 'connected')
+        # Longer than what a socket takes at once: the end waits for the rest.
+        control.outgoing.append({'type': 'answer', 'number': 1, 'result': 'x' * 900_000})
+        robot.close()
+        robot.until(lambda: heard, 'heard')
+    assert heard[0]['number'] == 1
+
+
+def test_a_handshake_that_hangs_keeps_neither_http_nor_the_end_waiting(
+        robot_at, wait_until, monkeypatch):
+    hanging, release = threading.Event(), threading.Event()
+    attempts: list[str] = []
+
+    def attempt(url: str) -> DeviceSocket:
+        attempts.append(url)
+        if len(attempts) > 1:
+            hanging.set()
+            release.wait(10)
+        raise LinkError('no answer')
+
+    monkeypatch.setattr(connector, 'DeviceSocket', attempt)
+    with ScriptedIngest(lambda body: (200, {'count': len(body['points'])}, {})) as gateway:
+        robot = robot_at(gateway.url)
+        assert hanging.wait(5)
+        robot.send(1, 2, 3)
+        robot.until(lambda: robot.counters['points_acknowledged'] == 3, 'posted')
+        started = time.monotonic()
+        robot.close()
+        assert not robot.link._thread.is_alive()
+        assert time.monotonic() - started < 3
+    release.set()
+    wait_until(lambda: not any(
+        thread.name == 'plexus-connect' for thread in threading.enumerate()), 'let go')
 
 
 def test_pictures_go_when_there_is_a_connection_and_are_dropped_when_there_is_none(robot_at):
