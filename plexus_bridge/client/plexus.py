@@ -40,6 +40,7 @@ from plexus_bridge.client.sender import Sender
 from plexus_bridge.client.sender import USER_AGENT
 from plexus_bridge.client.settings import Arguments
 from plexus_bridge.client.settings import read_settings
+from plexus_bridge.client.store import open_store
 from plexus_bridge.client.video_calls import VideoCalls
 from plexus_bridge.commands.declarations import declare
 from plexus_bridge.commands.dispatcher import Dispatcher
@@ -81,11 +82,14 @@ class Plexus(VideoCalls):
             api_key=api_key, endpoint=endpoint, source_id=source_id, gateway_url=gateway_url,
             ws_url=ws_url, transport=transport))
         self.timeout = timeout
-        self._commands = Dispatcher(Counters())
+        counters = Counters()
+        store = open_store(self._settings, Path(buffer_path) if buffer_path else None, counters,
+                           persistent=persistent_buffer)
+        # Counters of its own: what it drops is no point.
+        self._commands = Dispatcher(Counters(), store.runs)
         self._video = VideoFrames()
         self._sender = Sender(
-            self._settings, persistent=persistent_buffer,
-            path=Path(buffer_path) if buffer_path else None, control=self._commands,
+            self._settings, store, counters, control=self._commands,
             video=self._video, pauses=(retry_config or RetryConfig()).pauses())
         self._sender.max_points = max_buffer_size
         self._commands.wake = self._sender.wake

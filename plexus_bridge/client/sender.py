@@ -12,13 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence
 import logging
-from pathlib import Path
 import sqlite3
 import threading
 import time
 
 from plexus_bridge import __version__
-from plexus_bridge.client import store
 from plexus_bridge.client.adoption import adopt
 from plexus_bridge.client.adoption import left_buffers
 from plexus_bridge.client.link import Link
@@ -27,6 +25,7 @@ from plexus_bridge.client.link_status import Transport
 from plexus_bridge.client.send_queue import SendQueue
 from plexus_bridge.client.settings import Settings
 from plexus_bridge.client.status_lines import StatusLines
+from plexus_bridge.client.store import Store
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.frames import Lane
 from plexus_bridge.delivery.outbox import Outbox
@@ -53,23 +52,18 @@ class Sender:
     """
     Hands points on from `start` to `close`; any thread may call.
 
-    With `persistent` the points wait on disk, in `path` or in the source's own file. JournalError
-    if another program has that file.
+    The points wait in `store`, which is closed at the end.
     """
 
-    def __init__(self, settings: Settings, *, persistent: bool, path: Path | None,
+    def __init__(self, settings: Settings, store: Store, counters: Counters, *,
                  control: Control, video: VideoFrames, pauses: Backoff):
         self._settings = settings
-        self.counters = Counters()
+        self.counters = counters
         # Points that the gateway took and did not store, for their rate or the plan's limits.
         self.thrown_away = 0
-        self.persistent = persistent
-        self._forget_store: Callable[[], None] = _nothing
-        if persistent:
-            self._journal = store.open_on_disk(
-                path or store.journal_path(settings), settings.source_id, self.counters)
-        else:
-            self._journal, self._forget_store = store.open_in_memory(self.counters)
+        self.persistent = store.persistent
+        self._store = store
+        self._journal = store.journal
         self.queue = SendQueue(self.counters)
         self._outbox = Outbox(self.queue, self._journal, self.counters)
         self._outbox.now_ms = self.now_ms
@@ -89,6 +83,9 @@ class Sender:
         if self._journal.set_aside:
             self.lines.say(f'the buffer was damaged; it lies in {self._journal.set_aside} now and '
                            'a new one was begun')
+        if store.runs is not None and store.runs.set_aside:
+            self.lines.say('the memory of commands was damaged; it lies in '
+                           f'{store.runs.set_aside} now, and runs of before may happen again')
 
     @property
     def source_id(self) -> str:
@@ -199,8 +196,7 @@ class Sender:
         self._link.stop(0.5)
         self._flush()
         left = self.unconfirmed()
-        self._journal.close()
-        self._forget_store()
+        self._store.close()
         with self._changed:
             self._changed.notify_all()
         return left
@@ -276,7 +272,3 @@ class Sender:
     def _wait(self, condition: Callable[[], object], timeout_s: float) -> None:
         with self._changed:
             self._changed.wait_for(condition, timeout_s)
-
-
-def _nothing() -> None:
-    """Stand in where nothing is to be done."""

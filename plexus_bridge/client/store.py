@@ -1,11 +1,15 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The journal of a program that uses the Python API: a file of its own, beside the bridge's."""
+"""
+What a program that uses the Python API keeps: its journal, a file of its own beside the bridge's,
+and which commands it has run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
+from dataclasses import dataclass
 import fcntl
 import hashlib
 import os
@@ -15,6 +19,7 @@ import tempfile
 import weakref
 
 from plexus_bridge.client.settings import Settings
+from plexus_bridge.commands.memory import RunMemory
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.journal import Journal
 from plexus_bridge.errors import JournalError
@@ -27,6 +32,52 @@ _LONGEST_NAME = 200
 _MEMORY_FOLDER = Path('/dev/shm')
 _PREFIX = 'plexus-points-'
 _FILE = 'points.db'
+
+
+@dataclass(frozen=True)
+class Store:
+    """
+    `journal` is what is not confirmed yet, `runs` what must not be run again, if that is kept.
+
+    Unless `persistent` all of it ends with `close`.
+    """
+
+    journal: Journal
+    runs: RunMemory | None
+    persistent: bool
+    forget: Callable[[], None]
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.journal.close()
+        if self.runs is not None:
+            self.runs.close()
+        self.forget()
+
+
+def open_store(settings: Settings, path: Path | None, counters: Counters, *, persistent: bool
+               ) -> Store:
+    """
+    Open what a source keeps, in `path` or in files of its own; in memory unless `persistent`.
+
+    JournalError if another program has it.
+    """
+    if not persistent:
+        journal, forget = open_in_memory(counters)
+        return Store(journal, None, persistent, forget)
+    path = path or journal_path(settings)
+    journal = open_on_disk(path, settings.source_id, counters)
+    try:
+        # Behind the journal's lock: to read it is to give up what was in progress.
+        runs = RunMemory(path.with_name(f'{path.stem}.commands.db'))
+    except BaseException:
+        journal.close()
+        raise
+    return Store(journal, runs, persistent, _nothing)
+
+
+def _nothing() -> None:
+    """Stand in where nothing is to be done."""
 
 
 def journal_path(settings: Settings) -> Path:

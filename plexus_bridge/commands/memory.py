@@ -49,7 +49,7 @@ _FORGET = ('DELETE FROM runs WHERE number NOT IN '
            '(SELECT number FROM runs ORDER BY number DESC LIMIT ?)', (MAX_RUNS,))
 # Progress has taken numbers that are nowhere on disk, one a second at most: 11 days of it.
 _SEQ_GAP = 1_000_000
-INTERRUPTED = ('the bridge ended while this command was in progress; whether it took effect is '
+INTERRUPTED = ('the program ended while this command was in progress; whether it took effect is '
                'not known, and it is not run again')
 
 

@@ -164,3 +164,40 @@ def test_what_cannot_be_declared_is_told_when_it_is_declared(connect, name, more
     with pytest.warns(DeprecationWarning, match='on_command'), \
             pytest.raises(ValueError, match='concurrency'):
         px.on_command('tare', print, concurrency='maybe')
+
+
+def test_a_run_that_is_in_progress_at_the_end_is_told_to_have_failed(desk):
+    begun, release = threading.Event(), threading.Event()
+
+    @desk.px.command('wait')
+    def wait(run):
+        begun.set()
+        release.wait(10)
+
+    desk.run('wait', 'w1')
+    assert begun.wait(20)
+    desk.px.close()
+    release.set()
+    states = desk.states('w1')
+    assert [one['state'] for one in states] == ['acknowledged', 'running', 'failed']
+    assert states[-1]['error_message'] == 'the program has ended'
+
+
+def test_a_run_does_not_happen_again_after_a_restart(connect):
+    desk, calls = Desk(), []
+    with ScriptedSocket(desk) as gateway:
+        for _ in range(2):
+            desk.connected.clear()
+            px = connect(gateway.url)
+
+            @px.command('tip')
+            def tip(run):
+                calls.append(run.id)
+                return {'tipped': True}
+
+            px.send('m', 1)
+            assert desk.connected.wait(20)
+            desk.run('tip', 't1')
+            assert desk.states('t1')[-1]['result'] == {'tipped': True}
+            px.close()
+    assert calls == ['t1']

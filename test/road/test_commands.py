@@ -102,7 +102,7 @@ def test_the_dashboard_commands_the_robot_and_a_killed_bridge_runs_nothing_twice
     wait_until(lambda: operator.show(run_id)['state'] == 'failed', f'it failed; {bridge.output}')
     run = operator.show(run_id)
     assert run['error_code'] == 'handler_error'
-    assert 'the bridge ended while this command was in progress' in run['error_message']
+    assert 'the program ended while this command was in progress' in run['error_message']
     states = [status['state'] for status in run['statuses']]
     assert states.count('running') == 1, 'it did not run a second time'
 
