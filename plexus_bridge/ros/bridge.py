@@ -19,7 +19,6 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from plexus_bridge import __version__
-from plexus_bridge.client.gateway_clock import StampClock
 from plexus_bridge.client.link import Link
 from plexus_bridge.client.runs import Runs
 from plexus_bridge.client.settings import Arguments
@@ -57,6 +56,7 @@ from plexus_bridge.ros.logs import log_to_ros
 from plexus_bridge.ros.logs import stop_logging_to_ros
 from plexus_bridge.ros.own_topics import OwnTopics
 from plexus_bridge.ros.rule_intake import RuleIntake
+from plexus_bridge.ros.stamping import Stamping
 from plexus_bridge.ros.start import parameters_told
 from plexus_bridge.ros.status import StatusPublisher
 from plexus_bridge.ros.video_plane import VideoPlane
@@ -173,18 +173,18 @@ class Bridge:
             period_s=self._map.delivery.flush_ms / 1000)
         for sink in lanes.sinks.values():
             sink.mark = self.intake.mark
+        self._stamping = Stamping(self.intake, self.counters)
         self._graph_events = GraphEvents(node, self._map.graph, lanes.sinks['urgent'])
         settings = read_settings(Arguments(
             api_key=api_key, source_id=source_id, gateway_url=gateway_url))
         self._control.connect(
             self.link, self.intake,
-            Runs(settings, user_agent, RUNS_TIMEOUT_S, self._now_ms))
+            Runs(settings, user_agent, RUNS_TIMEOUT_S, self._stamping.now_ms))
         self._own_topics = OwnTopics(node, lanes.sinks, self._map.tags, self.counters)
-        self._stamps = StampClock()
         self._lanes = lanes
         self._own_metrics = OwnMetrics(self._outbox, self.counters, self._map.tags) \
             if self._map.delivery.own_metrics else None
-        self._outbox.now_ms = self._now_ms
+        self._outbox.now_ms = self._stamping.now_ms
         self._status = StatusPublisher(node, self, source_id, config_file, gateway_url)
         log.info('source %s: %d rules of %s, to %s', source_id, len(self._map.metrics),
                  config_file, gateway_url)
@@ -229,7 +229,7 @@ class Bridge:
         next_poll = next_flush = time.monotonic()
         while not stop.wait(next_poll - time.monotonic()):
             now = time.monotonic()
-            self._follow_clock(now)
+            self._stamping.follow(now, self.link.status.clock)
             next_poll = self.intake.poll(now)
             self._video.poll(now, self.intake.clock_correction_ms)
             self._status.poll(now)
@@ -246,17 +246,6 @@ class Bridge:
         self._flush(everything=True)
         self._journal.close()
 
-    def _follow_clock(self, now: float) -> None:
-        """Keep our stamps in the gateway's time, whatever becomes of the system clock."""
-        steps = self._stamps.steps
-        self.intake.clock_correction_ms = self._stamps.correction_ms(
-            time.time() * 1000, now, self.link.status.clock)
-        # What was received before a step was stamped by the clock of before.
-        self.intake.trust_receive_stamps = self._stamps.steps == steps
-        if self._stamps.steps != steps:
-            self.counters.add('clock_steps')
-            log.warning('the system clock was changed; stamps go on as if it had not been')
-
     def _measure_delivery(self) -> None:
         if self._own_metrics is None:
             return
@@ -264,11 +253,8 @@ class Bridge:
         clock = None if link.clock_offset_ms is None or link.clock_error_ms is None else (
             link.clock_offset_ms, link.clock_error_ms)
         for point in self._own_metrics.points(
-                time.monotonic(), self._now_ms(), link.connections, clock):
+                time.monotonic(), self._stamping.now_ms(), link.connections, clock):
             self._lanes.sinks['state'].add(point)
-
-    def _now_ms(self) -> int:
-        return time.time_ns() // 1_000_000 + self.intake.clock_correction_ms
 
     def _flush(self, *, everything: bool = False) -> None:
         correction_ms = self.intake.clock_correction_ms

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import json
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Imu
 from sensor_msgs.msg import Temperature
 
+from plexus_bridge.client.gateway_clock import ClockEstimate
 from plexus_bridge.config.map import load_map
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.lanes import Lanes
@@ -26,6 +28,7 @@ from plexus_bridge.ros.intake import LONGEST_POLL_S
 from plexus_bridge.ros.intake import SHORTEST_POLL_S
 from plexus_bridge.ros.rule_intake import RuleIntake
 from plexus_bridge.ros.rule_intake import RuleState
+from plexus_bridge.ros.stamping import Stamping
 
 
 class Rules:
@@ -195,3 +198,72 @@ def test_where_much_comes_it_is_looked_at_again_before_the_queue_is_full(rules, 
     before = topic.messages
     assert it.intake.poll(now) - now == pytest.approx(0.2 * EXPECTED_AT_MOST / 400)
     assert topic.messages - before == 400
+
+
+class SteppedClock:
+    """A system clock that can be stepped, for us and for the middleware's stamps of receipt."""
+
+    def __init__(self, monkeypatch: Any):
+        self._now_ns = time.time_ns
+        self._step_ns, self._stepped_at = 0, 0
+        monkeypatch.setattr(time, 'time_ns', lambda: self._seen(self._now_ns()))
+        monkeypatch.setattr(time, 'time', lambda: self._seen(self._now_ns()) / 1e9)
+
+    def step(self, seconds: float) -> None:
+        self._step_ns, self._stepped_at = int(seconds * 1e9), self._now_ns()
+
+    def real_ms(self) -> int:
+        return self._now_ns() // 1_000_000
+
+    def _seen(self, stamp_ns: int) -> int:
+        return stamp_ns + self._step_ns if stamp_ns >= self._stepped_at else stamp_ns
+
+    def middleware(self, take_message: Any) -> Any:
+        def take(message_class: Any, raw: bool) -> Any:
+            taken = take_message(message_class, raw)
+            if taken is not None:
+                stamp = self._seen(taken[1]['received_timestamp'])
+                taken = (taken[0], {**taken[1], 'received_timestamp': stamp})
+            return taken
+
+        return take
+
+
+@pytest.mark.parametrize('seconds', [-3600.0, 3600.0])
+def test_what_was_received_before_a_step_of_the_clock_is_stamped_as_if_there_was_none(
+        rules, graph, monkeypatch, seconds):
+    it = rules('  - {topic: /t, timestamp: receive, sampling: {mode: every}, '
+               'fields: [{path: temperature, metric: t}]}\n')
+    publisher = graph.node.create_publisher(Temperature, '/t', 10)
+    it.publish_until_taken(publisher, Temperature())
+    it.lanes.flush(0)
+    clock = SteppedClock(monkeypatch)
+    stamping = Stamping(it.intake, it.counters)
+    gateway = ClockEstimate(clock.real_ms(), 5.0, time.monotonic())
+    topic = it.intake.topics[0]
+    topic.take_message = clock.middleware(topic.take_message)
+    stamping.follow(time.monotonic(), gateway)
+    sent: list[int] = []
+
+    def send(number: int) -> None:
+        sent.append(clock.real_ms())
+        publisher.publish(Temperature(temperature=float(number)))
+        graph.spin_for(0.2)
+
+    def take_all() -> None:
+        stamping.follow(time.monotonic(), gateway)
+        it.intake.poll(time.monotonic())
+
+    send(1)
+    clock.step(seconds)  # with the first still waiting to be taken
+    take_all()
+    for number in (2, 3):
+        send(number)
+        take_all()
+    points = [point for point in json.loads(b'[%b]' % b','.join(
+        frame.points_json for frame in it.lanes.flush(0))) if point['value']]
+    assert [point['value'] for point in points] == [1, 2, 3]
+    stamps = [point['timestamp'] for point in points]
+    assert stamps == sorted(stamps)
+    assert all(abs(stamp - real) < 1000 for stamp, real in zip(stamps, sent, strict=True))
+    assert it.counters['clock_steps'] == 1
