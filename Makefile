@@ -4,7 +4,7 @@
 #   make demo [SECONDS=20] [PORT=8787]   local gateway, simulated robot and bridge, until Ctrl+C
 #   make test [ARGS='-k x']  linter, type check and all tests
 #   make env                 only set up .venv; PYTHON=/usr/bin/python3.12 takes that python
-#   make bench               what it costs, 9 minutes: readers of messages, CPU and memory of the bridge,
+#   make bench               what it costs, 10 minutes: readers of messages, CPU and memory of the bridge,
 #                            what the gateway takes and how fast it answers;
 #                            each against its peers in the same run
 #   make trials              kill programs and gateways at random moments, and look for what is missing; two cameras on
@@ -44,9 +44,11 @@ bench: env
 	$(IN_ENV) python bench/gateway_queries.py
 	$(IN_ENV) python bench/gateway_commands.py
 	$(IN_ENV) python bench/delivery.py
+	$(IN_ENV) python bench/durability.py
 
 trials: env
 	$(IN_ENV) python test/trials/kill_rounds.py
+	$(IN_ENV) python test/trials/kill_rounds.py --durability outage --rounds 10
 	$(IN_ENV) python test/trials/python_kill_rounds.py
 	$(IN_ENV) python test/trials/narrow_link.py
 	$(IN_ENV) python test/trials/driving.py

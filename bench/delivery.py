@@ -6,8 +6,10 @@ What it costs to lose nothing: the journal, and draining it after an outage.
 `journal`: processor time for collecting, encoding and flushing points at 5,000 a second, with
 `durability: outage` while all is delivered (nothing is written) against `always`. `drain`: a
 gateway that does nothing but acknowledge, a backlog from an outage, how fast it is delivered and
-with how much memory, against the buffer of the official SDK on the same backlog and gateway. Each
-measurement is a process of its own.
+with how much memory, against the buffer of the official SDK on the same backlog and gateway, and
+who of sender and gateway is busy meanwhile. Into a gateway that stores what it gets, the gateway
+is the bound (python_api.py). Each measurement is a process of its own; what the journal costs a
+whole bridge tells durability.py.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import time
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / 'bench')]
 FIRST_MS = 1_790_000_000_000
 METRICS = 20
 FLUSH_S = 0.1
@@ -181,6 +183,8 @@ def drain_sdk(points: int, port: int) -> dict[str, float]:
 
 def measure(what: str, *arguments: object) -> dict[str, float]:
     """Run one measurement in a process of its own, beside a gateway of its own."""
+    from bridge_cpu import cpu_seconds
+
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, 'HOME': home, 'PLEXUS_HOME': f'{home}/plexus',
                        'PYTHONPATH': str(ROOT)}
@@ -190,12 +194,15 @@ def measure(what: str, *arguments: object) -> dict[str, float]:
         try:
             assert gateway.stdout
             port = gateway.stdout.readline().strip()
+            before = cpu_seconds(gateway.pid)
             done = subprocess.run(
                 [sys.executable, __file__, '--measure', what, port, *map(str, arguments)],
                 stdout=subprocess.PIPE, text=True, env=environment, check=True)
+            used = cpu_seconds(gateway.pid) - before
         finally:
             gateway.communicate('')
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    found['gateway_cpu_s'] = used
     return found
 
 
@@ -236,7 +243,9 @@ def main() -> None:
     for name, row in rows.items():
         print(f'drain of {row["points"]:9.0f} points, {name:5}{row["points_per_s"]:9.0f} each s, '
               f'{row["us_per_point"]:6.2f} us each, resident {row["mb_before"]:.0f} MB before, '
-              f'{row["mb_peak"]:.0f} MB at most')
+              f'{row["mb_peak"]:.0f} MB at most; '
+              f'{row["us_per_point"] * row["points"] / 1e6 / row["seconds"]:.0%} of a core '
+              f'itself, gateway {row["gateway_cpu_s"] / row["seconds"]:.0%}')
     print(f'ours drains {rows["ours"]["points_per_s"] / rows["SDK"]["points_per_s"]:.1f} times '
           'as fast')
 

@@ -5,7 +5,9 @@ What the Python API takes and costs, beside the official SDK: `send`, `send_batc
 
 Each way in a process of its own against one real gateway. "in" is how fast calls return, "through"
 until the gateway has confirmed all, "CPU" that of the sending process. Then how fast a backlog of
-an outage goes out. The yardstick of the run is a loop of json.dumps.
+an outage goes out, and how busy that keeps sender and gateway: this gateway stores every point,
+and at about a whole core it is what bounds a drain (delivery.py has one that stores nothing).
+The yardstick of the run is a loop of json.dumps.
 
     python bench/python_api.py [--points 100000] [--sends 20000] [--backlog 200000]
 """
@@ -27,6 +29,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / 'test' / 'support'))
 
+from bridge_cpu import cpu_seconds  # noqa: E402
 from local_gateway import LocalGateway  # noqa: E402
 from local_gateway import serving  # noqa: E402
 
@@ -156,9 +159,15 @@ def main() -> None:
                                for package in PACKAGES])
         for package in PACKAGES:
             run(gateway, Path(name), 'fill', package, '-', arguments.backlog, **offline)
-        show('backlog', arguments.backlog, [
-            run(gateway, Path(name), 'drain', package, '-', arguments.backlog)
-            for package in PACKAGES])
+        results, busy = [], []
+        for package in PACKAGES:
+            before = cpu_seconds(gateway.pid)
+            results.append(run(gateway, Path(name), 'drain', package, '-', arguments.backlog))
+            busy.append(cpu_seconds(gateway.pid) - before)
+        show('backlog', arguments.backlog, results)
+        for package, (seconds, _, own), its in zip(PACKAGES, results, busy, strict=True):
+            print(f'    {package:14} {own / seconds:.0%} of a core itself, gateway '
+                  f'{its / seconds:.0%}')
 
 
 def show(way: str, points: int, results: list[list[float]]) -> None:

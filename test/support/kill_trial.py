@@ -36,7 +36,11 @@ FIRST_MS = 1_790_000_000_000
 FLUSH_MS = 100
 # What is received is handed on after FLUSH_MS at most, and then written.
 MARGIN_S = 0.06
+# What `durability: outage` leaves in memory while the gateway is away (OUTAGE_AFTER_S).
+OUTAGE_S = 1.0
 _BATCH_S = 0.01
+# Deeper, and Fast DDS takes ten seconds to let a new reader in after one that was killed.
+_DEPTH = 500
 MAP = '''version: 1
 source_id: robot-1
 gateway: {{url: "{url}"}}
@@ -77,7 +81,7 @@ class Publisher:
     """Publishes numbered temperatures from a thread, and notes when each left."""
 
     def __init__(self, node: Node, rate: int):
-        self._publisher = node.create_publisher(Temperature, '/t', QoSProfile(depth=2000))
+        self._publisher = node.create_publisher(Temperature, '/t', QoSProfile(depth=_DEPTH))
         self._rate = rate
         self._running = threading.Event()
         self._ended = False
@@ -138,6 +142,7 @@ class KillTrial:
         self._environment = environment
         self._executor = executor
         self._chance = random.Random(seed)
+        self._durability = durability
         port = free_port()
         self.gateway = GatewayClient(port, Path(environment['PLEXUS_HOME']))
         self._port = port
@@ -159,22 +164,36 @@ class KillTrial:
         """Kill the bridge at random moments; publish only while one listens."""
         started, first = time.monotonic(), len(self._publisher.left_at)
         received_before = self._received()
+        required = self._kill_bridge(rounds, FLUSH_MS / 1000)
+        tally = self._finish(rounds, first, required, started)
+        tally.resent = self._received() - received_before - tally.stored
+        return tally
+
+    def kill_bridge_in_outage(self, rounds: int) -> Tally:
+        """Kill the bridge at random moments while there is no gateway."""
+        started, first = time.monotonic(), len(self._publisher.left_at)
+        self._kill(self._server)
+        unsafe_s = FLUSH_MS / 1000 + (OUTAGE_S if self._durability == 'outage' else 0.0)
+        required = self._kill_bridge(rounds, unsafe_s)
+        self._server = self._start_gateway()
+        return self._finish(rounds, first, required, started)
+
+    def _kill_bridge(self, rounds: int, unsafe_s: float) -> list[int]:
+        """Return the numbers that left so long before a kill that they had to be safe."""
         required: list[int] = []
         for _ in range(rounds):
             begun = len(self._publisher.left_at)
             self._publisher.run()
-            self._spin(self._chance.uniform(0.3, 1.5))
+            self._spin(unsafe_s + self._chance.uniform(0.2, 1.4))
             killed_at = time.monotonic()
             self._kill(self._bridge)
             self._publisher.pause()
-            safe = killed_at - FLUSH_MS / 1000 - MARGIN_S
+            safe = killed_at - unsafe_s - MARGIN_S
             required += [number for number in range(begun, len(self._publisher.left_at))
                          if self._publisher.left_at[number] <= safe]
             self._note_losses()
             self._bridge = self._start_bridge()
-        tally = self._finish(rounds, first, required, started)
-        tally.resent = self._received() - received_before - tally.stored
-        return tally
+        return required
 
     def kill_gateway(self, rounds: int) -> Tally:
         """Kill the gateway at random moments while publishing goes on."""

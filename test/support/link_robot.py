@@ -29,7 +29,7 @@ class LinkRobot:
     """A robot in this process; `made` points so far, each with a stamp of its own."""
 
     def __init__(self, url: str, key: str, folder: Path, *, max_bytes: int = 1 << 30,
-                 durability: str = 'always', **link: Any):
+                 durability: str = 'always', source: str = SOURCE, **link: Any):
         from plexus_bridge.client.link import Link
         from plexus_bridge.counters import Counters
         from plexus_bridge.delivery.journal import Journal
@@ -42,7 +42,7 @@ class LinkRobot:
         self.lanes = Lanes(self.counters)
         self.journal = Journal(folder / 'robot.db', max_bytes, self.counters)
         self.outbox = Outbox(self.lanes, self.journal, self.counters, Durability(durability))
-        self.link = Link(url, Hello(key, SOURCE, 'test', '0'), self.outbox, self.counters,
+        self.link = Link(url, Hello(key, source, 'test', '0'), self.outbox, self.counters,
                          user_agent='test/0', **link)
         self.made = 0
         self.link.start()
@@ -75,11 +75,11 @@ class LinkRobot:
             self.flush()
             time.sleep(0.01)
 
-    def close(self) -> None:
+    def close(self, drain_s: float = 2.0) -> None:
         """Stop as the bridge does."""
         from plexus_bridge.errors import JournalError
         self.flush()
-        self.link.stop(2.0)
+        self.link.stop(drain_s)
         with contextlib.suppress(JournalError):
             self.outbox.flush(everything=True)
         self.journal.close()
@@ -91,17 +91,22 @@ def main() -> None:
     parser.add_argument('url')
     parser.add_argument('key')
     parser.add_argument('folder', type=Path)
+    parser.add_argument('--source', default=SOURCE)
     parser.add_argument('--rate', type=int, default=500)
     parser.add_argument('--largest-file', type=int, default=0)
+    parser.add_argument('--most-unwritten', type=int, default=0)
     parser.add_argument('--own-stamps', action='store_true')
     args = parser.parse_args()
     if args.largest_file:
         resource.setrlimit(resource.RLIMIT_FSIZE, (args.largest_file, args.largest_file))
+    if args.most_unwritten:
+        from plexus_bridge.delivery import outbox
+        outbox.MAX_UNWRITTEN_BYTES = args.most_unwritten
     steps = [0.0]
     wall, wall_ns = time.time, time.time_ns
     time.time = lambda: wall() + steps[0]
     time.time_ns = lambda: wall_ns() + int(steps[0] * 1e9)
-    robot = LinkRobot(args.url, args.key, args.folder)
+    robot = LinkRobot(args.url, args.key, args.folder, source=args.source)
     made, stamps = run(robot, args.rate, steps, own_stamps=args.own_stamps)
     robot.close()
     print(json.dumps({

@@ -23,9 +23,10 @@ SECONDS = 20.0
 class LocalGateway:
     """What tests ask the gateway for through its public API."""
 
-    def __init__(self, url: str, key: str):
+    def __init__(self, url: str, key: str, pid: int):
         self.url = url
         self.key = key
+        self.pid = pid
 
     def environment(self, home: Path) -> dict[str, str]:
         """Return what a program needs to find it, with a home of its own."""
@@ -86,7 +87,8 @@ def serving(folder: Path) -> Iterator[LocalGateway]:
             time.sleep(0.01)
         found = re.search(r'http://127\.0\.0\.1:\d+', log.read_text())
         assert found, log.read_text()
-        yield LocalGateway(found[0], (folder / 'data' / 'key').read_text().strip())
+        yield LocalGateway(found[0], (folder / 'data' / 'key').read_text().strip(),
+                           process.pid)
     finally:
         process.terminate()
         process.wait(SECONDS)

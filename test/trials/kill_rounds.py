@@ -1,7 +1,8 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Kill the bridge 50 times and the gateway 50 times under 500 points per second (``make trials``).
+Kill the bridge 50 times and the gateway 50 times under 500 points per second (``make trials``),
+and the bridge 10 times while there is no gateway.
 
 Prints what was published, stored, sent again and lost by reason; exits with 1 if a point is
 missing that was flushed. See test/support/kill_trial.py; test/ros/test_kills.py is the short one.
@@ -40,6 +41,8 @@ def main() -> int:
                           seed=args.seed, durability=args.durability)
         try:
             tallies = {'bridge killed': trial.kill_bridge(args.rounds),
+                       'bridge killed in an outage': trial.kill_bridge_in_outage(
+                           max(1, args.rounds // 5)),
                        'gateway killed': trial.kill_gateway(args.rounds)}
         finally:
             trial.close()
