@@ -21,6 +21,7 @@ import threading
 import time
 
 import requests
+import urllib3
 
 from plexus_bridge import encoding
 from plexus_bridge.client.tls import ca_bundle
@@ -34,8 +35,15 @@ GZIP_FROM_BYTES = 1024
 GZIP_LEVEL = 6
 # A gateway may name a time to wait, but not keep a robot silent with it.
 MAX_RETRY_AFTER_S = 300.0
+# Nor may it have us ask without a pause.
+MIN_RETRY_AFTER_S = 0.5
+# Answers are short; who sends more is read no further.
+MAX_ANSWER_BYTES = 65536
 # Of these the content can be the cause, so that parts of the frame may pass.
 _CONTENT_REFUSED = (400, 413, 422)
+# These say so only with a gateway's words: a web server answers 400 to whoever speaks HTTP where
+# it expects TLS, and means everybody.
+_REFUSED_IN_JSON = (400, 422)
 
 
 class Result(enum.Enum):
@@ -105,7 +113,11 @@ class HttpIngest:
 
     def _work(self) -> None:
         while (frame := self._frames.get()) is not None:
-            outcome = self._post(frame)
+            try:
+                outcome = self._post(frame)
+            except Exception as error:  # the road must not end because of one strange answer
+                outcome = Outcome(frame, Result.RETRY,
+                                  f'{self._url}: {type(error).__name__}: {error}')
             self._busy = False
             self._deliver(outcome)
 
@@ -119,22 +131,26 @@ class HttpIngest:
         started = time.monotonic()
         try:
             # A redirect is never followed: it would turn the POST into something else.
-            response = self._session.post(
-                self._url, body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
+            with self._session.post(
+                    self._url, body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False,
+                    stream=True) as response:
+                content = response.raw.read(MAX_ANSWER_BYTES, decode_content=True)
+                return replace(self._judge(frame, response, content), date_ms=_date_ms(response),
+                               round_trip_s=time.monotonic() - started)
         except requests.RequestException as error:
             return Outcome(frame, Result.RETRY, f'{self._url}: {_reason(error)}')
-        with response:
-            return replace(self._judge(frame, response), date_ms=_date_ms(response),
-                           round_trip_s=time.monotonic() - started)
+        except urllib3.exceptions.HTTPError as error:
+            return Outcome(frame, Result.RETRY, f'{self._url}: the answer broke off: {error}')
 
-    def _judge(self, frame: Frame, response: requests.Response) -> Outcome:
+    def _judge(self, frame: Frame, response: requests.Response, content: bytes) -> Outcome:
         status = response.status_code
         if status == 200:
-            return self._judge_success(frame, response)
-        detail = f'{self._url}: saw status {status}: {response.text[:200]!r}'
+            return self._judge_success(frame, content)
+        detail = f'{self._url}: saw status {status}: {_text(content, 200)!r}'
         if status in (401, 403):
             return Outcome(frame, Result.NOT_AUTHORISED, detail)
-        if status in _CONTENT_REFUSED:
+        if status in _CONTENT_REFUSED and (
+                status not in _REFUSED_IN_JSON or _is_object(content)):
             return Outcome(frame, Result.CONTENT_REFUSED, detail)
         if 400 <= status < 500 and status not in (408, 425, 429):
             # 404, 405, 415 and their like come from a wrong url, which somebody will correct, so
@@ -142,19 +158,30 @@ class HttpIngest:
             return Outcome(frame, Result.POSTPONE, detail, _retry_after(response))
         return Outcome(frame, Result.RETRY, detail, _retry_after(response))
 
-    def _judge_success(self, frame: Frame, response: requests.Response) -> Outcome:
+    def _judge_success(self, frame: Frame, content: bytes) -> Outcome:
         try:
-            answer = encoding.loads(response.content)
+            answer = encoding.loads(content)
             count = int(answer['count'])
             dropped = int(answer.get('dropped', 0))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             return Outcome(
                 frame, Result.RETRY,
-                f'{self._url}: saw {response.text[:80]!r}, expected {{"success": true, "count": '
+                f'{self._url}: saw {_text(content, 80)!r}, expected {{"success": true, "count": '
                 '…}: this is no Plexus gateway')
         # Older gateways skip without saying so: what is missing from the count was dropped.
         dropped = min(max(dropped, frame.points - count, 0), frame.points)
         return Outcome(frame, Result.STORED, dropped=dropped)
+
+
+def _text(content: bytes, most: int) -> str:
+    return content[:most].decode(errors='replace')
+
+
+def _is_object(content: bytes) -> bool:
+    try:
+        return isinstance(encoding.loads(content), dict)
+    except ValueError:
+        return False
 
 
 def _date_ms(response: requests.Response) -> int | None:
@@ -171,7 +198,9 @@ def _retry_after(response: requests.Response) -> float | None:
         seconds = float(response.headers.get('Retry-After', ''))
     except ValueError:
         return None
-    return min(max(0.0, seconds), MAX_RETRY_AFTER_S) if math.isfinite(seconds) else None
+    if not math.isfinite(seconds):
+        return None
+    return min(max(MIN_RETRY_AFTER_S, seconds), MAX_RETRY_AFTER_S)
 
 
 def open_session(url: str) -> requests.Session:

@@ -15,6 +15,8 @@ from plexus_bridge.protocol import device_events
 
 # After so many connections that ended with the same frame unanswered, others are tried first.
 MOST_BREAKS = 3
+# Each code that a gateway gives is counted by itself, up to so many different ones.
+MOST_REASONS = 20
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ class Verdicts:
         self.last_acknowledged_ms = 0
         # How often in a row a frame was the oldest that stayed without an answer.
         self._suspect = (0, 0)
+        self._reasons: set[str] = set()
 
     def stored(self, keys: Sequence[int]) -> None:
         """Let frames go that the gateway has safe."""
@@ -59,12 +62,19 @@ class Verdicts:
 
     def discarded(self, event: device_events.FramesDiscarded) -> None:
         """Heed an `error` that names a frame (protocol section 6.6)."""
-        reason = f'gateway_{event.code.lower() or "error"}'
+        reason = self._reason(event.code)
         self._counters.add(f'frames_{reason}', len(event.keys))
         if event.code in _CONTENT_REFUSED:
             self.refused(event.keys, reason, f'{event.code} {event.detail}')
         else:
             self._throw_away(event.keys, reason, f'{event.code} {event.detail}')
+
+    def _reason(self, code: str) -> str:
+        reason = f'gateway_{code.lower() or "error"}'
+        if reason not in self._reasons and len(self._reasons) >= MOST_REASONS:
+            return 'gateway_error'
+        self._reasons.add(reason)
+        return reason
 
     def dropped(self, key: int, points: int) -> None:
         """Let a frame go of which the gateway stored all but so many points."""

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 import enum
+import re
 from types import MappingProxyType
 from typing import Any
 
@@ -47,6 +48,7 @@ HEARTBEAT_S = 30.0
 WINDOW_FRAMES = 32
 WINDOW_POINTS = 10_000
 PROTOCOL_VERSION = 1
+_CODE = re.compile('[A-Za-z_]{1,40}')
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -329,4 +331,7 @@ def _server_time(body: Mapping[str, Any]) -> float | None:
 def _complaint(body: Mapping[str, Any]) -> tuple[str, str]:
     code = body.get('code')
     detail = body.get('detail') or body.get('message') or code or 'no reason given'
-    return (code if isinstance(code, str) else ''), str(detail)[:500]
+    # Codes become names of counters: what does not look like one of the protocol's is none.
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        code = ''
+    return code, str(detail)[:500]

@@ -15,7 +15,9 @@ import pytest
 from scripted_gateway import ScriptedIngest
 
 from plexus_bridge.client.ingest import HttpIngest
+from plexus_bridge.client.ingest import MAX_ANSWER_BYTES
 from plexus_bridge.client.ingest import MAX_RETRY_AFTER_S
+from plexus_bridge.client.ingest import MIN_RETRY_AFTER_S
 from plexus_bridge.client.ingest import Outcome
 from plexus_bridge.client.ingest import Result
 from plexus_bridge.counters import Counters
@@ -87,8 +89,8 @@ def test_a_netrc_adds_nothing(post, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(('value', 'expected'), [
-    ('7', 7.0), ('0.5', 0.5), ('-3', 0.0), ('1e9', MAX_RETRY_AFTER_S), ('nan', None),
-    ('inf', None), ('-inf', None), ('Wed, 21 Oct 2026 07:28:00 GMT', None), ('', None)])
+    ('7', 7.0), ('0.001', MIN_RETRY_AFTER_S), ('-3', MIN_RETRY_AFTER_S),
+    ('1e9', MAX_RETRY_AFTER_S), ('nan', None), ('inf', None), ('-inf', None), ('Wed, 21 Oct 2026 07:28:00 GMT', None), ('', None)])
 def test_the_time_to_wait_is_bounded(post, value, expected):
     with ScriptedIngest(lambda body: (429, b'', {'Retry-After': value})) as gateway:
         outcome = post(gateway.url)
@@ -101,7 +103,45 @@ def test_the_time_to_wait_is_bounded(post, value, expected):
     (405, Result.POSTPONE), (415, Result.POSTPONE), (410, Result.POSTPONE), (408, Result.RETRY),
     (429, Result.RETRY), (500, Result.RETRY), (503, Result.RETRY), (302, Result.RETRY)])
 def test_what_follows_from_a_status(post, status, result):
-    with ScriptedIngest(lambda body: (status, b'no', {})) as gateway:
+    with ScriptedIngest(lambda body: (status, {'error': 'no'}, {})) as gateway:
         outcome = post(gateway.url)
     assert outcome.result is result
     assert f'saw status {status}' in outcome.detail
+
+
+@pytest.mark.parametrize('status', [400, 422])
+def test_a_web_server_that_is_no_gateway_costs_no_point(post, status):
+    # As nginx answers whoever speaks HTTP to its port for HTTPS.
+    page = b'<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>'
+    with ScriptedIngest(lambda body: (status, page, {})) as gateway:
+        outcome = post(gateway.url)
+    assert outcome.result is Result.POSTPONE
+    assert 'HTTPS port' in outcome.detail
+
+
+@pytest.mark.parametrize('content', [
+    b'{"success":true,"count":1e999}', b'{"count":' + b'9' * 5000 + b'}', b'[' * 100_000,
+    b'{"count":1,"x":"' + b'x' * 5_000_000 + b'"}', b'\xff\xfe', b'{"count":"one"}'])
+def test_strange_answers_are_no_success_and_cost_neither_memory_nor_the_road(post, content):
+    with ScriptedIngest(lambda body: (200, content, {})) as gateway:
+        assert post(gateway.url).result is Result.RETRY
+
+
+def test_of_an_answer_that_never_ends_only_so_much_is_read(post):
+    read: list[int] = []
+    listener = socket.create_server(('127.0.0.1', 0))
+
+    def serve() -> None:
+        with listener.accept()[0] as connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n')
+            while True:
+                read.append(connection.send(b'x' * 65536))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    assert post(f'http://127.0.0.1:{listener.getsockname()[1]}').result is Result.RETRY
+    thread.join(10)
+    listener.close()
+    assert not thread.is_alive()
+    assert sum(read) < 100 * MAX_ANSWER_BYTES

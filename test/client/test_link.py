@@ -30,6 +30,7 @@ from plexus_bridge.client.gateway_clock import ClockEstimate
 from plexus_bridge.client.link import Link
 from plexus_bridge.client.link_status import LinkStatus
 from plexus_bridge.client.link_status import Transport
+from plexus_bridge.client.verdicts import MOST_REASONS
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.journal import Journal
 from plexus_bridge.delivery.lanes import Lanes
@@ -700,6 +701,35 @@ def test_frames_that_exceed_a_limit_are_counted_by_code_and_not_sent_again(robot
     assert set(store.values) | set(refused) == {1, 2, 3, 4}
     assert not set(store.values) & set(refused)
     assert robot.counters.dropped() == {f'gateway_{code.lower()}': len(refused)}
+
+
+def test_a_gateway_that_makes_up_codes_makes_up_no_end_of_counters(robot_at):
+    codes = iter(range(10_000))
+
+    def script(connection: ServerConnection) -> None:
+        connection.recv()
+        connection.send(json.dumps({'type': 'authenticated', 'acks': True}))
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                frame = json.loads(connection.recv())
+                if frame['type'] == 'telemetry':
+                    number = next(codes)
+                    code = 'x' * 5000 if number % 2 else 'code' + '_' * (number // 2)
+                    connection.send(json.dumps(
+                        {'type': 'error', 'code': code, 'seq': frame['seq']}))
+
+    with ScriptedSocket(script) as gateway:
+        robot = robot_at(gateway.url)
+        robot.until(lambda: robot.link.status.connections, 'connected')
+        for number in range(100):
+            robot.send(number)
+            robot.until(lambda number=number: sum(
+                robot.counters.dropped().values()) > number, 'thrown away')
+        robot.close()
+    reasons = robot.counters.dropped()
+    assert sum(reasons.values()) == 100
+    assert len(reasons) <= MOST_REASONS + 1
+    assert max(map(len, reasons)) <= 50
 
 
 def test_the_plan_that_has_no_socket_leaves_http_for_good(robot_at):
