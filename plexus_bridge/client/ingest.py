@@ -21,7 +21,6 @@ import threading
 import time
 
 import requests
-import urllib3
 
 from plexus_bridge import encoding
 from plexus_bridge.client.tls import ca_bundle
@@ -134,13 +133,11 @@ class HttpIngest:
             with self._session.post(
                     self._url, body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False,
                     stream=True) as response:
-                content = response.raw.read(MAX_ANSWER_BYTES, decode_content=True)
-                return replace(self._judge(frame, response, content), date_ms=_date_ms(response),
+                outcome = self._judge(frame, response, _content(response))
+                return replace(outcome, date_ms=_date_ms(response),
                                round_trip_s=time.monotonic() - started)
         except requests.RequestException as error:
             return Outcome(frame, Result.RETRY, f'{self._url}: {_reason(error)}')
-        except urllib3.exceptions.HTTPError as error:
-            return Outcome(frame, Result.RETRY, f'{self._url}: the answer broke off: {error}')
 
     def _judge(self, frame: Frame, response: requests.Response, content: bytes) -> Outcome:
         status = response.status_code
@@ -171,6 +168,15 @@ class HttpIngest:
         # Older gateways skip without saying so: what is missing from the count was dropped.
         dropped = min(max(dropped, frame.points - count, 0), frame.points)
         return Outcome(frame, Result.STORED, dropped=dropped)
+
+
+def _content(response: requests.Response) -> bytes:
+    content = b''
+    for part in response.iter_content(MAX_ANSWER_BYTES):
+        content += part
+        if len(content) >= MAX_ANSWER_BYTES:
+            break
+    return content
 
 
 def _text(content: bytes, most: int) -> str:

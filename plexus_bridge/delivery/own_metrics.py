@@ -26,7 +26,6 @@ class OwnMetrics:
         self._tags = dict(tags)
         self._next = 0.0
         self._before: tuple[float, dict[str, int]] | None = None
-        self._told_lost: dict[str, int] = {}
 
     def points(self, now: float, now_ms: int, connections: int,
                clock: tuple[float, float] | None) -> list[Point]:

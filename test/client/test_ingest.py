@@ -90,7 +90,8 @@ def test_a_netrc_adds_nothing(post, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(('value', 'expected'), [
     ('7', 7.0), ('0.001', MIN_RETRY_AFTER_S), ('-3', MIN_RETRY_AFTER_S),
-    ('1e9', MAX_RETRY_AFTER_S), ('nan', None), ('inf', None), ('-inf', None), ('Wed, 21 Oct 2026 07:28:00 GMT', None), ('', None)])
+    ('1e9', MAX_RETRY_AFTER_S), ('nan', None), ('inf', None), ('-inf', None),
+    ('Wed, 21 Oct 2026 07:28:00 GMT', None), ('', None)])
 def test_the_time_to_wait_is_bounded(post, value, expected):
     with ScriptedIngest(lambda body: (429, b'', {'Retry-After': value})) as gateway:
         outcome = post(gateway.url)
