@@ -196,6 +196,11 @@ class Sender:
         self._link.stop(0.5)
         self._flush()
         left = self.unconfirmed()
+        lost = self._outbox.unwritten_points()
+        if lost and self.persistent:
+            self.lines.say(f'{lost} points could be neither delivered nor written to disk; they '
+                           'are lost')
+            left -= lost
         self._store.close()
         with self._changed:
             self._changed.notify_all()

@@ -349,6 +349,11 @@ class Outbox:
         """Return how many points are neither stored by the gateway nor given up."""
         return self._unsettled_points
 
+    def unwritten_points(self) -> int:
+        """Return how many points are in memory only: they end with the process."""
+        with self._lock:
+            return sum(frame.points for frame, _ in self._unkept.values())
+
     def pending(self) -> tuple[int, int]:
         """Return points and bytes that are kept until they are acknowledged."""
         with self._lock:

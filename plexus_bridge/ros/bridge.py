@@ -244,6 +244,9 @@ class Bridge:
         self.link.stop()
         self._control.forget()
         self._flush(everything=True)
+        if lost := self._outbox.unwritten_points():
+            log.error('%d points could be neither delivered nor written to disk; they are lost',
+                      lost)
         self._journal.close()
 
     def _measure_delivery(self) -> None:

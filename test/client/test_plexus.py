@@ -18,6 +18,7 @@ from plexus_bridge import AuthenticationError
 from plexus_bridge import Plexus
 from plexus_bridge import PlexusError
 from plexus_bridge import RetryConfig
+from plexus_bridge.errors import JournalError
 from plexus_bridge.errors import JournalInUseError
 from plexus_bridge.errors import LinkError
 from plexus_bridge.errors import PointError
@@ -254,6 +255,21 @@ def test_a_limit_of_points_lets_the_oldest_make_room_counted_and_told(
     for limit in (0, -1, 1.5, True):
         with pytest.raises(ValueError, match='max_buffer_size'):
             px.max_buffer_size = limit
+
+
+def test_what_no_disk_took_and_no_gateway_is_told_as_lost_at_the_end(connect, monkeypatch, capfd):
+    def refuse(*_: object) -> None:
+        raise JournalError('points.db: cannot be written: database or disk is full')
+
+    px = connect('http://127.0.0.1:9', timeout=0.3)
+    px.send('kept', 1)
+    px._sender.wait_until_delivered(0.3)
+    monkeypatch.setattr(px._sender._journal, 'write', refuse)
+    px.send_batch([('lost', value) for value in range(7)])
+    px.close()
+    told = capfd.readouterr().err
+    assert '7 points could be neither delivered nor written to disk; they are lost' in told
+    assert '1 points are not confirmed; they are on disk' in told
 
 
 def test_failed_requests_are_repeated_as_the_caller_wants(connect):

@@ -256,7 +256,9 @@ def test_a_disk_that_refuses_loses_nothing_of_what_fits_into_memory(robot, monke
         for _ in range(3):
             with pytest.raises(JournalError):
                 robot.make('state')
+    assert robot.outbox.unwritten_points() == 3
     robot.outbox.flush()
+    assert robot.outbox.unwritten_points() == 0
     assert [number(robot.take()) for _ in range(3)] == [0, 1, 2]
 
 
