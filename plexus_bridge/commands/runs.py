@@ -70,7 +70,7 @@ class Runs:
         self._memory = memory
         self._entries: dict[str, Entry] = {}
         self._active: Counter[str] = Counter()
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[str, _Accepted] = {}
         self._accepted: deque[_Accepted] = deque()
         self._told: list[RunRecord] = []
         self._closed = False
@@ -125,8 +125,9 @@ class Runs:
         run = Run(request.run_id, entry.name, params, reports, attempt=request.attempt,
                   deadline=deadline)
         self._active[entry.name] += 1
-        self._runs[run.run_id] = run
-        self._accepted.append(_Accepted(entry, run, record))
+        accepted = _Accepted(entry, run, record)
+        self._runs[run.run_id] = accepted
+        self._accepted.append(accepted)
         return run
 
     def begin_accepted(self, now: float, *, momentary: bool = False) -> None:
@@ -174,25 +175,28 @@ class Runs:
         """Take note that a run is over; `record` is what is kept of it."""
         with self.lock:
             self._active[command] -= 1
-            self._runs.pop(run_id, None)
-            kept = None if record is None else replace(record)
+            accepted = self._runs.pop(run_id, None)
+            # What is over at once, ever again, would drive out of the file what must not be
+            # forgotten, and have the next order wait for a disk.
+            is_kept = record is not None and not (accepted and accepted.entry.momentary)
+            kept = replace(record) if is_kept and record is not None else None
         if kept is not None:
             self._save([kept])
 
     def cancel(self, run_id: str) -> bool:
         """Ask a run to end early; False if there is none of this id in progress."""
         with self.lock:
-            run = self._runs.get(run_id)
-        if run is None:
+            accepted = self._runs.get(run_id)
+        if accepted is None:
             return False
-        run.cancel()
+        accepted.run.cancel()
         return True
 
     def close(self, message: str) -> None:
         """Take no more runs; what is in progress is asked to end, and has failed."""
         with self.lock:
             self._closed = True
-            runs = list(self._runs.values())
+            runs = [accepted.run for accepted in self._runs.values()]
         for run in runs:
             run.cancel()
             run.fail(message, 'cancelled')

@@ -19,6 +19,7 @@ from plexus_bridge.commands.agents import ProgramMessages
 from plexus_bridge.commands.agents import StreamMessages
 from plexus_bridge.commands.dispatcher import AgentMessages
 from plexus_bridge.commands.dispatcher import Dispatcher
+from plexus_bridge.commands.emergency_record import EmergencyRecord
 from plexus_bridge.commands.memory import RunMemory
 from plexus_bridge.commands.programs import Programs
 from plexus_bridge.commands.run import Run
@@ -74,7 +75,8 @@ class ControlPlane:
         self._streams: Streams | None = None
         self._driver: TeleopDriver | None = None
         if robot_map.teleop is not None:
-            self._driver = TeleopDriver(node, robot_map.teleop)
+            self._driver = TeleopDriver(
+                node, robot_map.teleop, EmergencyRecord(memory.with_suffix('.emergency')))
             offer_driving(self.dispatcher, self._driver, robot_map.teleop.settings)
             self.dispatcher.on_lost.append(self._link_lost)
 

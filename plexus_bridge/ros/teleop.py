@@ -3,13 +3,15 @@
 """
 Driving by hand on the graph: what publishes velocities, and what can stop it from the robot.
 
-A thread of its own publishes, so that neither a slow callback nor a full disk delays a stop.
+A thread of its own publishes and listens to the emergency stop button, so that neither a slow
+callback nor a full disk delays a stop.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 import logging
+import math
 import threading
 import time
 from types import TracebackType
@@ -27,15 +29,18 @@ from rclpy.serialization import deserialize_message
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
+from plexus_bridge.commands.emergency_record import EmergencyRecord
 from plexus_bridge.config.map_teleop import StopConfirm
 from plexus_bridge.config.map_teleop import TeleopRule
 from plexus_bridge.ros.polling import polled_subscription
 from plexus_bridge.ros.polling import PolledGroup
+from plexus_bridge.ros.waiting import Waiter
 from plexus_bridge.teleop.orders import Accepted
 from plexus_bridge.teleop.orders import Granted
 from plexus_bridge.teleop.orders import Order
 from plexus_bridge.teleop.orders import Refused
 from plexus_bridge.teleop.orders import TeleopEvent
+from plexus_bridge.teleop.orders import Why
 from plexus_bridge.teleop.teleop import Teleop
 from plexus_bridge.teleop.velocity import Velocity
 
@@ -45,6 +50,10 @@ log = logging.getLogger(__name__)
 LOCK_PERIOD_S = 0.5
 # A stop that is not confirmed by then does not keep the bridge from ending.
 LONGEST_CLOSE_S = 1.5
+# Whoever sees to it that the robot stops in time has to be heard of so often.
+LONGEST_TURN_S = 1.0
+# It goes on while the computer sleeps: an order of before that is old.
+_CLOCK = getattr(time, 'CLOCK_BOOTTIME', time.CLOCK_MONOTONIC)
 
 
 class TeleopDriver:
@@ -52,14 +61,21 @@ class TeleopDriver:
     Publishes what `Teleop` decides; `drive`, `release`, `stop` … are for any thread.
 
     Each takes effect before it returns: the velocity that it leads to is published by then.
+    `record` keeps an emergency stop for the next process.
     """
 
-    def __init__(self, node: Node, rule: TeleopRule):
+    def __init__(self, node: Node, rule: TeleopRule, record: EmergencyRecord | None = None):
         self._node = node
         self._rule = rule
         self._teleop = Teleop(rule.settings)
-        self._change = threading.Condition()
-        self._closing = False
+        self._record = record or EmergencyRecord(None)
+        self._recording = threading.Lock()
+        self._restore()
+        self._change = threading.Lock()
+        self._waiter = Waiter(node)
+        self._close_by = math.inf
+        self._turned_at = -math.inf
+        self._failures = 0
         self._stamped = rule.stamped
         self._velocity = node.create_publisher(
             TwistStamped if rule.stamped else Twist, rule.topic, 1)
@@ -68,14 +84,15 @@ class TeleopDriver:
         self._locked: bool | None = None
         self._lock_at = 0.0
         node.create_service(SetBool, '~/emergency_stop', self._on_service)
-        self._pressed = False
-        if rule.emergency_stop_topic is not None:
-            node.create_subscription(Bool, rule.emergency_stop_topic, self._on_button, 10)
+        self._buttons = [] if rule.emergency_stop_topic is None else [polled_subscription(
+            node, Bool, rule.emergency_stop_topic, 10, PolledGroup())]
         self._standstill = (
             _Standstill(node, rule.stop_confirm) if rule.stop_confirm is not None else None)
+        self._was_stopping = False
         self._thread = threading.Thread(target=self._run, name='plexus-teleop')
 
     def __enter__(self) -> TeleopDriver:
+        self._turned_at = _now()
         self._thread.start()
         return self
 
@@ -86,57 +103,77 @@ class TeleopDriver:
     def close(self) -> None:
         """Stop the robot if it is driven, see it stand if that can be seen, and end."""
         with self._change:
-            self._teleop.link_lost(time.monotonic())
-            self._closing = True
-            self._publish(time.monotonic())
-            self._change.notify()
+            now = _now()
+            self._teleop.close(now)
+            self._close_by = min(self._close_by, now + LONGEST_CLOSE_S)
+            try:
+                self._publish(now)
+            except Exception:
+                log.exception('zero could not be published at the end')
+        self._waiter.wake()
         self._thread.join()
+        self._waiter.close()
 
     # -- what operators say
 
     def drive(self, order: Order) -> Granted | Accepted | Refused:
         """Follow an order at once, or say why not."""
         with self._change:
-            now = time.monotonic()
+            now = _now()
+            if now - self._turned_at > LONGEST_TURN_S or not self._thread.is_alive():
+                return Refused(
+                    Why.UNATTENDED, 'what would stop the robot in time has not been heard of for '
+                    f'{LONGEST_TURN_S:g} s')
+            self._look_at_button(now)
             answer = self._teleop.drive(order, now)
             if not isinstance(answer, Refused):
                 self._publish(now)
-                self._change.notify()
-            return answer
+        self._waiter.wake()
+        return answer
 
     def release(self, operator: str, lease: str) -> Refused | None:
         """End a lease: the robot stops at once."""
         with self._change:
-            answer = self._teleop.release(operator, lease, time.monotonic())
-            self._publish_change()
-            return answer
+            now = _now()
+            answer = self._teleop.release(operator, lease, now)
+            self._publish(now)
+        self._waiter.wake()
+        return answer
 
     def stop(self, operator: str) -> None:
         """Stop the robot at once, whoever asks."""
         with self._change:
-            self._teleop.stop(operator, time.monotonic())
-            self._publish_change()
+            now = _now()
+            self._teleop.stop(operator, now)
+            self._publish(now)
+        self._waiter.wake()
 
     def emergency_stop(self, who: str) -> None:
         """Stop the robot at once, until it is released on the robot's side."""
         with self._change:
-            self._teleop.emergency_stop(who, time.monotonic())
-            self._publish_change()
+            now = _now()
+            self._teleop.emergency_stop(who, now)
+            self._publish(now)
+        self._waiter.wake()
+        self._keep()
 
     def link_lost(self) -> None:
         """Stop the robot at once, because its operator cannot be heard any more."""
         with self._change:
-            self._teleop.link_lost(time.monotonic())
-            self._publish_change()
+            now = _now()
+            self._teleop.link_lost(now)
+            self._publish(now)
+        self._waiter.wake()
 
     def take_events(self) -> Sequence[TeleopEvent]:
-        """Return, once, what happened."""
+        """Return, once, what happened; an emergency stop by the button is on disk then."""
+        self._keep()
         with self._change:
-            return self._teleop.events(time.monotonic())
+            return self._teleop.events(_now())
 
     def clock_ms(self) -> float:
         """Return the clock by which orders are judged, in ms."""
-        return round(time.monotonic() * 1000, 3)
+        return round(_now() * 1000, 3)
 
     @property
     def operator(self) -> str:
@@ -151,54 +188,87 @@ class TeleopDriver:
             response.success = True
             response.message = 'driving by hand is stopped until this service is called with false'
             return response
-        response.success = self._release_emergency('~/emergency_stop')
+        with self._change:
+            now = _now()
+            released = self._teleop.emergency_release('~/emergency_stop', now)
+            left = self._teleop.pressed
+            self._publish(now)
+        self._keep()
+        response.success = released and not left
         response.message = (
-            'driving by hand is allowed again' if response.success
+            f'the button {left} is held down: let it go' if left
+            else 'driving by hand is allowed again' if response.success
             else 'there was no emergency stop to release')
         return response
 
-    def _on_button(self, message: Any) -> None:
-        # Only letting go releases: a button that is at rest says so all the time, and must not
-        # undo the stop of another.
-        if message.data and not self._pressed:
-            self.emergency_stop(str(self._rule.emergency_stop_topic))
-        elif self._pressed and not message.data:
-            self._release_emergency(str(self._rule.emergency_stop_topic))
-        self._pressed = message.data
+    def _restore(self) -> None:
+        latched, pressed = self._record.load()
+        if pressed and pressed != self._rule.emergency_stop_topic:
+            # Nobody will ever hear that it was let go.
+            latched, pressed = latched or pressed, ''
+        self._teleop.restore(latched, pressed)
 
-    def _release_emergency(self, who: str) -> bool:
-        with self._change:
-            released = self._teleop.emergency_release(who, time.monotonic())
-            self._publish_change()
-            return released
+    def _keep(self) -> None:
+        """Write down who stopped the robot; never before it was stopped, nor while it waits."""
+        with self._recording:
+            with self._change:
+                latched, pressed = self._teleop.latched, self._teleop.pressed
+            self._record.save(latched, pressed)
+
+    def _look_at_button(self, now: float) -> bool:
+        """Heed what the button has said meanwhile; True if it said anything."""
+        heard = False
+        for button in self._buttons:
+            while (taken := button.handle.take_message(Bool, True)) is not None:
+                heard = True
+                self._teleop.button(
+                    str(self._rule.emergency_stop_topic), now,
+                    pressed=deserialize_message(taken[0], Bool).data)
+        return heard
 
     # -- the thread
 
     def _run(self) -> None:
         period = 1.0 / self._rule.rate_hz
-        with self._change:
-            close_by = None
-            while True:
-                now = time.monotonic()
-                if self._closing:
-                    close_by = close_by or now + LONGEST_CLOSE_S
-                    if now >= close_by or not self._teleop.stopping:
-                        return
-                if self._standstill is not None and self._teleop.stopping:
-                    standing = self._standstill.standing()
-                    if standing is not None:
-                        self._teleop.measured(standing=standing, now=now)
-                try:
-                    self._publish(now)
-                except Exception:
-                    # ROS may go before us; what can be stopped is stopped by the base's own
-                    # time-out, and this thread goes on for as long as it is wanted.
-                    log.exception('a velocity could not be published')
-                self._change.wait(period if self._teleop.active else LOCK_PERIOD_S)
+        patience_s: float | None = 0.0
+        while patience_s is not None:
+            try:
+                self._waiter.wait(self._buttons, patience_s)
+                patience_s = self._turn(period)
+            except Exception:
+                # ROS may go before us. What can be stopped then is stopped by the base's own
+                # time-out; but this thread ends only when it is told to: others rely on it.
+                self._failures += 1
+                if self._failures == 1:
+                    log.exception('a velocity could not be published, or the robot not be heard')
+                patience_s = None if _now() >= self._close_by else period
+                time.sleep(period)
 
-    def _publish_change(self) -> None:
-        self._publish(time.monotonic())
-        self._change.notify()
+    def _turn(self, period: float) -> float | None:
+        """Publish what is to be published now; return how long to wait, None at the end."""
+        with self._change:
+            now = _now()
+            if self._close_by < math.inf and (
+                    now >= self._close_by or not self._teleop.stopping):
+                return None
+            # Before anything is read, which may fail: it is what stops a robot in time.
+            self._publish(now)
+            if self._look_at_button(now):
+                self._publish(now)
+            self._look_at_odometry(now)
+            self._turned_at = now
+            patience_s = period if self._teleop.active else LOCK_PERIOD_S
+            if self._teleop.driving_until > now:
+                patience_s = min(patience_s, self._teleop.driving_until - now)
+        return patience_s
+
+    def _look_at_odometry(self, now: float) -> None:
+        stopping = self._teleop.stopping
+        if self._standstill is not None and stopping:
+            # What waits from before the stop says nothing of it.
+            standing = self._standstill.standing() and self._was_stopping
+            self._teleop.measured(standing=bool(standing), now=now)
+        self._was_stopping = stopping
 
     def _publish(self, now: float) -> None:
         velocity = self._teleop.output(now)
@@ -226,19 +296,30 @@ class _Standstill:
 
     def __init__(self, node: Node, confirm: StopConfirm):
         self._confirm = confirm
+        self._stamp = (0, 0)
         # Best effort matches every publisher.
         self._subscription = polled_subscription(
             node, Odometry, confirm.topic,
             QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT), PolledGroup())
 
-    def standing(self) -> bool | None:
-        """Tell whether the robot stands by what came since the last call; None: nothing came."""
+    def standing(self) -> bool:
+        """Tell whether the robot stands, by what came since the last call."""
         taken = self._subscription.handle.take_message(Odometry, True)
         if taken is None:
-            return None
-        twist = deserialize_message(taken[0], Odometry).twist.twist
-        return bool(
-            max(abs(twist.linear.x), abs(twist.linear.y), abs(twist.linear.z))
-            <= self._confirm.linear
-            and max(abs(twist.angular.x), abs(twist.angular.y), abs(twist.angular.z))
-            <= self._confirm.angular)
+            return False
+        odometry = deserialize_message(taken[0], Odometry)
+        stamp = odometry.header.stamp.sec, odometry.header.stamp.nanosec
+        is_frozen = stamp == self._stamp != (0, 0)
+        self._stamp = stamp
+        twist = odometry.twist.twist
+        # Compared one by one: of NaN, max() may make anything.
+        return not is_frozen and all(
+            abs(speed) <= limit
+            for limit, axes in ((self._confirm.linear, twist.linear),
+                                (self._confirm.angular, twist.angular))
+            for speed in (axes.x, axes.y, axes.z))
+
+
+def _now() -> float:
+    """Return the seconds by which orders are judged."""
+    return time.clock_gettime(_CLOCK)

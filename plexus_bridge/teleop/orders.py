@@ -58,6 +58,8 @@ class Why(enum.Enum):
     REORDERED = 'reordered'
     STALE = 'stale'
     CLOCK = 'clock'
+    # Nobody would stop the robot in time.
+    UNATTENDED = 'unattended'
 
 
 @dataclass(frozen=True)

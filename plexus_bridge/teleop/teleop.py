@@ -36,6 +36,8 @@ LONGEST_STEP_S = 0.1
 LONGEST_STOP_S = 5.0
 # Odometry that is older than the stop may still say that the robot stands.
 SHORTEST_STOP_S = 0.2
+# Stamps beyond it are so coarse as floating-point numbers that no age can be told from them.
+MAX_STAMP_MS = 1e15
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,10 @@ class Teleop:
         self._driving_until = -math.inf
         self._stopping_since: float | None = None
         self._factor = 1.0
-        self._emergency = ''
+        # Two reasons not to drive, each with its own end: a call, and a button that is down.
+        self._latched = ''
+        self._pressed = ''
+        self._closed = False
         self._events = EventFolder()
 
     # -- what is known
@@ -97,7 +102,22 @@ class Teleop:
     @property
     def emergency(self) -> str:
         """Who or what stopped the robot until it is released on its own side; empty if not."""
-        return self._emergency
+        return self._latched or self._pressed
+
+    @property
+    def latched(self) -> str:
+        """Whose call stopped the robot until `emergency_release`; empty if nobody's."""
+        return self._latched
+
+    @property
+    def pressed(self) -> str:
+        """Which button is held down, empty if none."""
+        return self._pressed
+
+    @property
+    def driving_until(self) -> float:
+        """When the newest order ceases to count (monotonic seconds); -inf if none counts."""
+        return self._driving_until
 
     @property
     def speed_factor(self) -> float:
@@ -127,35 +147,58 @@ class Teleop:
 
     def stop(self, operator: str, now: float) -> None:
         """Stop the robot at once, whoever asks; the lease ends, to drive on takes a new one."""
+        is_news = self._target == STANDSTILL and not self.stopping
         self._stop(f'stop by {operator}', now, operator)
+        if is_news:  # nobody drove, but whatever else moves the robot was interrupted
+            self._events.add(TeleopEvent(
+                'teleop.stopped', f'stopped: stop by {operator}', operator, Severity.WARN))
         self._end_lease(f'stopped by {operator}')
 
     def emergency_stop(self, who: str, now: float) -> None:
         """Stop at once and refuse to drive until `emergency_release`."""
-        if not self._emergency:
-            self._emergency = who or 'unknown'
-            self._events.add(TeleopEvent(
-                'teleop.emergency_stop', f'emergency stop by {self._emergency}', who,
-                Severity.ERROR))
-        self._stop(f'emergency stop by {who}', now, who)
-        self._end_lease('emergency stop')
+        if not self._latched:
+            self._latched = who or 'unknown'
+            self._tell_emergency(self._latched)
+        self._stop_for_emergency(who, now)
 
     def emergency_release(self, who: str, now: float) -> bool:
-        """Allow driving again; False if there was no emergency stop. Only on the robot's side."""
-        if not self._emergency:
+        """End what `emergency_stop` began; False if nothing did. Only on the robot's side."""
+        if not self._latched:
             return False
-        self._emergency = ''
-        self._events.add(TeleopEvent(
-            'teleop.emergency_released', f'emergency stop released by {who}', who))
+        self._latched = ''
+        self._tell_released(who)
         return True
+
+    def button(self, name: str, now: float, *, pressed: bool) -> None:
+        """Refuse to drive for as long as a button of the robot's is held down."""
+        if pressed and not self._pressed:
+            self._pressed = name
+            self._tell_emergency(name)
+            self._stop_for_emergency(name, now)
+        elif not pressed and self._pressed:
+            self._pressed = ''
+            self._tell_released(name)
+
+    def restore(self, latched: str, pressed: str) -> None:
+        """Begin with the emergency stop of an earlier process, which nobody has released."""
+        self._latched, self._pressed = latched, pressed
+        if self.emergency:
+            self._tell_emergency(f'{self.emergency}, before the bridge was started anew')
 
     # -- what the robot's side says
 
     def link_lost(self, now: float) -> None:
         """Stop, because whoever drove cannot be heard any more."""
-        if self._lease is not None:
+        if self._lease is not None or self._target != STANDSTILL:
             self._stop('link lost', now)
             self._end_lease('the link to the gateway is lost')
+
+    def close(self, now: float) -> None:
+        """Stop, and never drive again: soon nobody is there to stop the robot in time."""
+        self._closed = True
+        if self._lease is not None or self._target != STANDSTILL:
+            self._stop('the bridge ends', now)
+            self._end_lease('the bridge ends')
 
     def measured(self, *, standing: bool, now: float) -> None:
         """Take note of whether the robot stands, by its odometry."""
@@ -169,8 +212,7 @@ class Teleop:
         self._asked_at = now
         if self._target != STANDSTILL and now >= self._driving_until:
             self._stop(f'no order for {self._settings.deadman_ms:.0f} ms', now)
-        if self._lease and now >= self._lease.heard_at + self._settings.lease_s:
-            self._end_lease(f'not heard for {self._settings.lease_s:.0f} s')
+        self._end_silent_lease(now)
         if now < self._driving_until:
             self._present = self._settings.limits.approach(
                 self._present, scaled(self._target, self._factor), seconds)
@@ -185,7 +227,7 @@ class Teleop:
     @property
     def active(self) -> bool:
         """Whether `output` has to be asked at all: somebody drives, or the robot is stopped."""
-        return self._lease is not None or self.stopping or bool(self._emergency)
+        return self._lease is not None or self.stopping or bool(self.emergency)
 
     # -- how orders are judged
 
@@ -194,13 +236,13 @@ class Teleop:
             target = self._settings.limits.read(order.velocity)
         except ValueError as error:
             return Refused(Why.INVALID, str(error))
-        if self._emergency:
+        if self._closed:
+            return Refused(Why.UNATTENDED, 'the bridge is about to end')
+        if self.emergency:
             return Refused(
-                Why.EMERGENCY_STOP, f'the robot was stopped by {self._emergency}; it must be '
+                Why.EMERGENCY_STOP, f'the robot was stopped by {self.emergency}; it must be '
                 "released on the robot's side before anybody drives it")
-        if self._lease and now >= self._lease.heard_at + self._settings.lease_s:
-            self._stop('lease over', now)
-            self._end_lease(f'not heard for {self._settings.lease_s:.0f} s')
+        self._end_silent_lease(now)
         if not order.lease:
             return self._judge_without_lease(order, target, now)
         return self._judge_in_lease(order, target, now)
@@ -228,8 +270,11 @@ class Teleop:
             return Refused(
                 Why.OUT_OF_LEASE, f'saw the lease {order.lease[:32]!r}, which is over or never '
                 'was; ask for a new one by a drive of zero without a lease')
-        if order.seq is None or order.issued_ms is None or not math.isfinite(order.issued_ms):
+        if order.seq is None or order.issued_ms is None:
             return Refused(Why.INVALID, 'saw an order without seq or issued_ms, expected both')
+        if not abs(order.issued_ms) <= MAX_STAMP_MS:  # nor is NaN
+            return Refused(
+                Why.INVALID, f'saw issued_ms {order.issued_ms:g}, expected milliseconds')
         if order.seq <= lease.seq:
             return Refused(
                 Why.REORDERED, f'saw seq {order.seq} after {lease.seq}, expected a greater one')
@@ -280,6 +325,25 @@ class Teleop:
             self._events.add(TeleopEvent(
                 'teleop.stopped', f'stopped: {reason}', operator or self.operator, Severity.WARN))
 
+    def _stop_for_emergency(self, who: str, now: float) -> None:
+        self._stop(f'emergency stop by {who}', now, who)
+        self._end_lease('emergency stop')
+
+    def _tell_emergency(self, who: str) -> None:
+        self._events.add(TeleopEvent(
+            'teleop.emergency_stop', f'emergency stop by {who}', who, Severity.ERROR))
+
+    def _tell_released(self, who: str) -> None:
+        rest = f', but {self.emergency} still stops the robot' if self.emergency else ''
+        self._events.add(TeleopEvent(
+            'teleop.emergency_released', f'emergency stop released by {who}{rest}', who))
+
+    def _end_silent_lease(self, now: float) -> None:
+        if self._lease and now >= self._lease.heard_at + self._settings.lease_s:
+            if self._target != STANDSTILL:  # the lease is shorter than the dead man's time
+                self._stop('lease over', now)
+            self._end_lease(f'not heard for {self._settings.lease_s:g} s')
+
     def _end_lease(self, reason: str) -> None:
         if self._lease is not None:
             self._events.add(TeleopEvent(
@@ -289,7 +353,7 @@ class Teleop:
 
     def _stopping(self, now: float) -> Velocity | None:
         """Repeat zero for a while, or until the robot is seen to stand."""
-        if self._emergency:
+        if self.emergency:
             return STANDSTILL
         if self._stopping_since is None:
             return None
@@ -300,7 +364,7 @@ class Teleop:
         if since >= LONGEST_STOP_S:
             self._stopping_since = None
             self._events.add(TeleopEvent(
-                'teleop.still_moving', 'the robot was told to stop and still moves after '
-                f'{LONGEST_STOP_S:.0f} s', self.operator, Severity.ERROR))
+                'teleop.still_moving', 'the robot was told to stop and its odometry does not show '
+                f'standstill after {LONGEST_STOP_S:.0f} s', self.operator, Severity.ERROR))
             return None
         return STANDSTILL

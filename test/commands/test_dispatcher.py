@@ -351,6 +351,26 @@ def test_256_runs_are_kept_on_disk(tmp_path):
     assert [run.run_id for run in target.runs] == ['r43']
 
 
+def test_what_is_over_at_once_is_never_on_disk(tmp_path):
+    class AtOnce:
+        def start(self, run: Run) -> None:
+            run.succeed()
+
+    memory = RunMemory(tmp_path / 'runs.db')
+    dispatcher = Dispatcher(Counters(), memory)
+    dispatcher.add(declare('drive', concurrency='accept'), AtOnce(), momentary=True)
+    dispatcher.add(declare('dock', concurrency='accept'), AtOnce())
+    gateway = Gateway(dispatcher)
+    gateway.run('r-dock', 'dock')
+    for number in range(300):
+        gateway.now += 0.02
+        gateway.run(f'r-drive-{number}', 'drive')
+    told = []
+    dispatcher.run_local('drive', {}, lambda _run_id, status: told.append(status['state']))
+    assert told[-1] == 'succeeded'
+    assert [record.run_id for record in memory.load()] == ['r-dock']
+
+
 def test_a_disk_that_fails_stops_no_command(tmp_path, caplog):
     gateway, target, memory = restarted(tmp_path)
     memory.close()

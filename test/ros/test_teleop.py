@@ -18,6 +18,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
+from plexus_bridge.commands.emergency_record import EmergencyRecord
 from plexus_bridge.config.map_teleop import StopConfirm
 from plexus_bridge.config.map_teleop import TeleopRule
 from plexus_bridge.ros.teleop import TeleopDriver
@@ -38,10 +39,11 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 def make(graph: Any) -> Iterator[Any]:
     drivers: list[TeleopDriver] = []
 
-    def make_driver(*, confirm: StopConfirm | None = None, **rule: Any) -> TeleopDriver:
+    def make_driver(record: EmergencyRecord | None = None, *,
+                    confirm: StopConfirm | None = None, **rule: Any) -> TeleopDriver:
         settings = TeleopSettings(LIMITS, stop_confirmed=confirm is not None, zero_s=0.3)
         drivers.append(TeleopDriver(
-            graph.node, TeleopRule('/cmd_vel', settings, stop_confirm=confirm, **rule)))
+            graph.node, TeleopRule('/cmd_vel', settings, stop_confirm=confirm, **rule), record))
         return drivers[-1].__enter__()
 
     yield make_driver
@@ -126,18 +128,125 @@ def test_the_service_stops_and_only_it_releases(graph, make):
     assert isinstance(driver.drive(Order('operator')), Granted)
 
 
-def test_a_button_at_rest_does_not_release_what_another_stopped(graph, make):
+def pressing(graph, topic='/button'):
+    """Return what publishes a button's state to a driver."""
+    button = graph.node.create_publisher(Bool, topic, 10)
+    graph.spin_until(button.get_subscription_count, 'button connected')
+    return lambda pressed: button.publish(Bool(data=pressed))
+
+
+def why(driver: TeleopDriver) -> Why | None:
+    answer = driver.drive(Order('operator'))
+    return answer.why if isinstance(answer, Refused) else None
+
+
+def test_a_button_releases_what_it_stopped_and_nothing_else(graph, make, wait_until):
     driver = make(emergency_stop_topic='/button')
-    button = graph.node.create_publisher(Bool, '/button', 10)
-    graph.spin_until(lambda: button.get_subscription_count(), 'button connected')
+    press = pressing(graph)
     driver.emergency_stop('operator')
-    button.publish(Bool(data=False))
-    graph.spin_for(0.2)
-    assert driver.drive(Order('operator')).why is Why.EMERGENCY_STOP
-    button.publish(Bool(data=True))
-    button.publish(Bool(data=False))
-    graph.spin_until(
-        lambda: isinstance(driver.drive(Order('operator')), Granted), 'let go, released')
+    press(False)
+    press(True)
+    wait_until(lambda: 'teleop.emergency_stop' in str(driver.take_events()), 'heard')
+    press(False)
+    wait_until(lambda: 'released' in str(driver.take_events()), 'let go')
+    assert why(driver) is Why.EMERGENCY_STOP
+    assert graph.call(SetBool, '/test/emergency_stop', SetBool.Request(data=False)).success
+    assert why(driver) is None
+
+
+def test_a_button_that_is_held_down_cannot_be_released_by_call(graph, make, wait_until):
+    driver = make(emergency_stop_topic='/button')
+    press = pressing(graph)
+    press(True)
+    wait_until(lambda: why(driver) is Why.EMERGENCY_STOP, 'stopped')
+    answer = graph.call(SetBool, '/test/emergency_stop', SetBool.Request(data=False))
+    assert not answer.success
+    assert '/button' in answer.message
+    assert why(driver) is Why.EMERGENCY_STOP
+    press(False)
+    wait_until(lambda: why(driver) is None, 'let go, released')
+
+
+def test_a_button_stops_the_robot_although_the_executor_is_held_up(graph, make, wait_until):
+    # Nothing spins the node here, as if one of its callbacks never returned.
+    driver = make(emergency_stop_topic='/button')
+    press = pressing(graph)
+    operator = Operator(driver)
+    assert isinstance(operator.drive(linear_x=0.8), Accepted)
+    press(True)
+    wait_until(lambda: isinstance(operator.drive(linear_x=0.8), Refused), 'stopped', 1.0)
+
+
+def test_an_emergency_stop_outlives_the_bridge(graph, make, tmp_path):
+    path = tmp_path / 'robot.emergency'
+    driver = make(EmergencyRecord(path))
+    driver.emergency_stop('Ada')
+    driver.close()
+    another = make(EmergencyRecord(path))
+    assert why(another) is Why.EMERGENCY_STOP
+    assert graph.call(SetBool, '/test/emergency_stop', SetBool.Request(data=False)).success
+    assert why(another) is None
+    assert EmergencyRecord(path).load() == ('', '')
+
+
+def test_a_button_of_an_earlier_map_has_to_be_released_by_call(make, tmp_path):
+    record = EmergencyRecord(tmp_path / 'robot.emergency')
+    record.save('', '/old_button')
+    assert why(make(record, emergency_stop_topic='/button')) is Why.EMERGENCY_STOP
+
+
+def test_orders_are_refused_while_the_bridge_ends(graph, make, wait_until):
+    arrived = graph.collect(Twist, '/cmd_vel')
+    driver = make()
+    operator = Operator(driver)
+    operator.drive(linear_x=0.8)
+    graph.spin_until(lambda: 0.8 in speeds(arrived), 'moving')
+    closing = threading.Thread(target=driver.close)
+    closing.start()
+    # An operator who holds the stick and asks for the robot again and again.
+    graph.spin_until(lambda: arrived[-1].linear.x == 0.0, 'stopped')
+    count = len(arrived)
+    while closing.is_alive():
+        assert why(driver) is Why.UNATTENDED
+        assert isinstance(operator.drive(linear_x=0.8), Refused)
+        graph.spin_for(0.02)
+    assert why(driver) is Why.UNATTENDED
+    assert not any(speeds(arrived[count:]))
+
+
+def test_the_dead_mans_time_holds_although_nothing_can_be_read(graph, make, monkeypatch, caplog):
+    arrived = graph.collect(Twist, '/cmd_vel')
+    operator = Operator(make(confirm=StopConfirm('/odom')))
+
+    def broken(self: object) -> bool:
+        raise ValueError('cannot be read')
+
+    monkeypatch.setattr('plexus_bridge.ros.teleop._Standstill.standing', broken)
+    for _ in range(2):
+        assert isinstance(operator.drive(linear_x=0.8), Accepted)
+        graph.spin_until(lambda: arrived and arrived[-1].linear.x == 0.8, 'moving')
+        graph.spin_until(lambda: arrived[-1].linear.x == 0.0, 'stopped', 1.0)
+    told = [record for record in caplog.records if record.levelname == 'ERROR']
+    assert len(told) == 1, 'a fault that lasts fills no log'
+
+
+def test_odometry_that_stands_still_itself_confirms_nothing(graph, make):
+    arrived = graph.collect(Twist, '/cmd_vel')
+    odometry = graph.node.create_publisher(Odometry, '/odom', 10)
+    frozen = Odometry()
+    frozen.header.stamp.sec = 7
+    unknown = Odometry()
+    unknown.twist.twist.linear.y = float('nan')
+    graph.node.create_timer(0.02, lambda: odometry.publish(frozen))
+    graph.node.create_timer(0.02, lambda: odometry.publish(unknown))
+    operator = Operator(make(confirm=StopConfirm('/odom')))
+    graph.spin_until(odometry.get_subscription_count, 'odometry connected')
+    operator.drive(linear_x=0.8)
+    graph.spin_until(lambda: 0.8 in speeds(arrived), 'moving')
+    operator.release()
+    graph.spin_for(0.8)
+    count = len(arrived)
+    graph.spin_until(lambda: len(arrived) > count + 2, 'zero is repeated still')
 
 
 def test_zero_is_repeated_until_the_odometry_shows_standstill(graph, make):

@@ -247,3 +247,63 @@ def test_whatever_is_said_the_robot_ends_at_rest_within_its_limits(data):
     assert teleop.output(now + 0.301) in (None, STANDSTILL)
     assert teleop.output(now + 0.6) in (None, STANDSTILL)
     assert teleop.output(now + 60.0) is None
+
+
+def test_a_lease_that_ends_before_the_dead_mans_time_ends_the_motion_with_it():
+    teleop = driving(deadman_ms=5000.0, lease_s=0.5)
+    assert teleop.output(10.49)[0] == 0.8
+    assert teleop.output(10.51) == STANDSTILL
+    assert not teleop.operator
+
+
+def test_a_bridge_that_ends_stops_and_grants_nothing_any_more():
+    teleop = driving()
+    teleop.close(10.1)
+    assert teleop.output(10.1) == STANDSTILL
+    assert refusal(teleop, Order('operator'), 10.15) is Why.UNATTENDED
+    assert refusal(teleop, order(2, 10.15), 10.15) is Why.UNATTENDED
+    assert teleop.output(10.2) == STANDSTILL
+
+
+def test_a_button_that_is_held_down_outlasts_a_release_by_call():
+    teleop = driving()
+    teleop.button('/button', 10.1, pressed=True)
+    assert teleop.output(10.1) == STANDSTILL
+    assert not teleop.emergency_release('technician', 10.2)
+    assert refusal(teleop, Order('operator'), 10.2) is Why.EMERGENCY_STOP
+    teleop.button('/button', 10.3, pressed=False)
+    assert isinstance(teleop.drive(Order('operator'), 10.4), Granted)
+
+
+def test_letting_a_button_go_does_not_release_what_an_operator_stopped():
+    teleop = driving()
+    teleop.button('/button', 10.1, pressed=True)
+    teleop.emergency_stop('Ada', 10.2)
+    teleop.button('/button', 10.3, pressed=False)
+    assert refusal(teleop, Order('operator'), 10.4) is Why.EMERGENCY_STOP
+    assert teleop.emergency == 'Ada'
+    assert teleop.emergency_release('technician', 10.5)
+    assert isinstance(teleop.drive(Order('operator'), 10.6), Granted)
+
+
+def test_an_emergency_stop_of_before_a_restart_still_holds():
+    teleop = make()
+    teleop.restore('Ada', '')
+    assert refusal(teleop, Order('operator'), 10.0) is Why.EMERGENCY_STOP
+    assert teleop.output(10.0) == STANDSTILL
+    assert names(teleop, 10.0) == ['teleop.emergency_stop', 'teleop.refused']
+
+
+def test_a_stop_is_told_although_nobody_drives_and_a_flood_of_them_once():
+    teleop = make()
+    for number in range(100):
+        teleop.stop('bystander', 10.0 + number / 1000)
+    assert [(event.name, event.operator) for event in teleop.events(10.2)] == [
+        ('teleop.stopped', 'bystander')]
+
+
+@pytest.mark.parametrize('stamp', [1e300, -1e300, float('nan'), float('inf')])
+def test_a_stamp_from_which_no_age_can_be_told_is_refused(stamp):
+    teleop = driving()
+    asked = Order(**{**vars(order(2, 10.1)), 'issued_ms': stamp})
+    assert refusal(teleop, asked, 10.1) is Why.INVALID
