@@ -43,6 +43,9 @@ DENIED = (
     'rm -rf /', 'rm -rf /[*]', 'rm -fr /', 'rm -r -f /', 'mkfs*', '*dd *of=/dev/*', 'shutdown*',
     'reboot*', 'poweroff*', 'halt*', 'init 0*', 'init 6*', '*:(){*', '*> /dev/sd*')
 
+# What a program's output must not tell.
+SECRETS = ('PLEXUS_API_KEY',)
+
 Emit = Callable[[Mapping[str, Any]], None]
 
 
@@ -60,7 +63,7 @@ class Program:
         self._ended = ended
         self._process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True)
+            stderr=subprocess.STDOUT, start_new_session=True, env=_environment())
         self._deadline = time.monotonic() + timeout_s
         self._end = threading.Event()
         self._kill_after_s = TERMINATE_S
@@ -146,6 +149,11 @@ class Program:
         self._emit({'type': 'output', 'id': self.identity, 'event': event, **more})
 
 
+def _environment() -> dict[str, str]:
+    """Return ours without what only we are to know."""
+    return {name: value for name, value in os.environ.items() if name not in SECRETS}
+
+
 class Programs:
     """Starts what is allowed; one at a time."""
 
@@ -207,8 +215,10 @@ class Programs:
             raise CommandError('bad_params', 'Command rejected: it is empty')
         # In one form, so that blanks and quotes hide nothing.
         plain = ' '.join(arguments)
+        # Nor does the folder of a program.
+        forms = plain, line, ' '.join([os.path.basename(arguments[0]), *arguments[1:]])
         for pattern in self._deny:
-            if fnmatchcase(plain, pattern) or fnmatchcase(line, pattern):
+            if any(fnmatchcase(form, pattern) for form in forms):
                 raise CommandError('bad_params', f'Command rejected: {pattern!r} is denied')
         if not any(fnmatchcase(plain, pattern) for pattern in self._allow):
             raise CommandError(
