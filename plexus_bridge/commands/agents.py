@@ -149,9 +149,7 @@ class ProgramMessages:
     def receive(self, message: Message) -> Mapping[str, Any]:
         """Start a program, or end one."""
         if message['type'] == 'cancel':
-            run_id = _text(message, 'run_id') or _text(message, 'id')
-            if not (run_id and self._cancel_run(run_id)):
-                self._programs.cancel()
+            self._cancel(message)
             return {}
         command = message.get('command')
         if not isinstance(command, str) or not command.strip():
@@ -163,6 +161,16 @@ class ProgramMessages:
         self._programs.start(
             _text(message, 'id'), command, timeout_s, BoundedOutput(self._send).take)
         return {}
+
+    def _cancel(self, message: Message) -> None:
+        run_id = _text(message, 'run_id')
+        if run_id:
+            # Of a run that has just ended nothing is left to cancel: no program is meant.
+            self._cancel_run(run_id)
+            return
+        name = _text(message, 'id')
+        if not (name and self._cancel_run(name)):
+            self._programs.cancel()
 
     def lost(self) -> None:
         """Go on: a program is not cut short by a bad link."""

@@ -191,8 +191,15 @@ def test_cancel_ends_the_run_that_it_names(robot):
     assert robot.hear(type='cancel') == []
 
 
-def test_the_inventory_of_sensors_is_told_when_there_is_one(robot):
-    imu = {'name': '/imu', 'metrics': ['imu.angular_velocity.x'], 'sample_rate': 10.0}
-    told = StreamMessages(robot.streams, robot.dispatcher.send, lambda: [imu])
-    assert told.hello() == {'sensors': [imu]}
-    assert StreamMessages(robot.streams, robot.dispatcher.send).hello() == {}
+def test_cancelling_a_run_that_has_ended_cancels_no_program():
+    cancelled = []
+
+    class Recorded(Programs):
+        def cancel(self) -> None:
+            cancelled.append('program')
+
+    messages = ProgramMessages(Recorded(), lambda _: None, lambda _: False)
+    messages.receive({'type': 'cancel', 'run_id': 'ended'})
+    assert cancelled == []
+    messages.receive({'type': 'cancel', 'id': 'x1'})
+    assert cancelled == ['program']

@@ -106,6 +106,10 @@ def test_the_dashboard_commands_the_robot_and_a_killed_bridge_runs_nothing_twice
     states = [status['state'] for status in run['statuses']]
     assert states.count('running') == 1, 'it did not run a second time'
 
+    unwanted = operator.run('patrol', wait_s=0)['run_id']
+    assert operator.ask('POST', f'command-runs/{unwanted}/cancel', {}).json()['queued']
+    wait_until(lambda: operator.show(unwanted).get('error_code') == 'cancelled', 'it was ended')
+
     run_id = operator.run('patrol', wait_s=0)['run_id']
     wait_until(lambda: operator.show(run_id)['state'] == 'running', 'another is in progress')
     assert bridge.stop() == 0

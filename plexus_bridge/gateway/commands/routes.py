@@ -150,6 +150,23 @@ async def show_run(request: Request, source_id: str, run_id: str) -> Response:
     return answer({'run': {**run.body(), 'statuses': statuses}})
 
 
+@router.post('/command-runs/{run_id}/cancel', status_code=202,
+             responses=documented(200, 400, 404))
+async def cancel_run(request: Request, source_id: str, run_id: str) -> Response:
+    """
+    Ask the device to end a run early: 202 while it goes on, 200 if it has ended.
+
+    The platform's protocol has no such message; plexus_bridge heeds it, and the run ends as
+    `failed` with `cancelled`. `queued` false: the device is not connected, or the run has ended.
+    """
+    gateway, _ = await _operator(request, source_id)
+    run = gateway.commands.find(run_id)
+    if run is None or run.source_id != source_id:
+        raise HTTPException(404, 'no such run, or it ended long ago')
+    queued = gateway.commands.cancel(run)
+    return answer({'queued': queued, 'run': run.body()}, 200 if run.final else 202)
+
+
 @router.get('/commands/stream', responses=documented(400), response_class=StreamingResponse)
 async def stream_updates(request: Request, source_id: str) -> Response:
     """Tell what becomes of commands as it happens, and what agents answer: server-sent events."""

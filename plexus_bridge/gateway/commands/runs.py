@@ -43,8 +43,10 @@ from plexus_bridge.protocol.declarations import DEFAULT_EXPIRY_S
 # As many as a device remembers (section 8.3).
 MAX_UNDER_WAY = 256
 MAX_ENDED = 4_096
-# Ten operators with joysticks; more is a flood.
+# Ten joysticks of one operator; more is a flood.
 MAX_PER_S = 200
+# So many may have all their commands under way at once.
+MAX_OPERATORS = 8
 # How long a device that came back may take to speak of the runs that it has.
 RECONCILE_S = 10.0
 MIN_TTL_S = 0.001
@@ -84,7 +86,7 @@ class CommandRuns:
         self._recorder = Recorder(store)
         self._under_way: dict[str, _UnderWay] = {}
         self._ended: OrderedDict[str, Run] = OrderedDict()
-        self._meters: OrderedDict[str, Meter] = OrderedDict()
+        self._meters: OrderedDict[tuple[str, str], Meter] = OrderedDict()
         self._loaded: asyncio.Task[None]
         self.keeps_results = keeps_results
 
@@ -139,6 +141,14 @@ class CommandRuns:
         return self._begin(connection, source_id, request, _params(request.params), LEGACY,
                            DEFAULT_EXPIRY_S, False)
 
+    def cancel(self, run: Run) -> bool:
+        """Ask the device to end a run early; False if it cannot be asked, or need not be."""
+        connection = self._devices.find(run.source_id)
+        if run.final or run.dialect != V1 or connection is None or not connection.has_room:
+            return False
+        connection.send({'type': 'cancel', 'source_id': run.source_id, 'run_id': run.run_id})
+        return True
+
     def find(self, run_id: str) -> Run | None:
         """Return a run that is under way or has ended lately."""
         entry = self._under_way.get(run_id)
@@ -147,12 +157,15 @@ class CommandRuns:
     def _begin(
             self, connection: Connection, source_id: str, request: Request,
             params: Mapping[str, Any], dialect: str, ttl_s: float, idempotent: bool) -> Run:
-        busy = sum(entry.run.source_id == source_id for entry in self._under_way.values())
-        if busy >= MAX_UNDER_WAY:
-            raise CommandError('busy', f'{source_id} has {busy} commands under way')
-        if not self._meter(source_id).take(self._loop.time()):
+        # For each operator by himself: nobody's flood stands in the way of another's stop.
+        operator = request.operator
+        busy = [entry.run.operator == operator for entry in self._of(source_id)]
+        if sum(busy) >= MAX_UNDER_WAY or len(busy) >= MAX_OPERATORS * MAX_UNDER_WAY:
+            raise CommandError('busy', f'{source_id} has {len(busy)} commands under way')
+        if not self._meter(source_id, operator).take(self._loop.time()):
             raise CommandError(
-                'busy', f'{source_id} is sent more than {MAX_PER_S} commands a second')
+                'busy', f'{source_id} is sent more than {MAX_PER_S} commands a second by '
+                f'{operator}')
         if not connection.has_room:
             raise CommandError('busy', f'{source_id} is connected and does not read')
         now_ms = self._now_ms()
@@ -168,11 +181,11 @@ class CommandRuns:
         self._tell(run)
         return run
 
-    def _meter(self, source_id: str) -> Meter:
-        """Return what counts the commands of a source: a flood for one stops no other."""
-        meter = self._meters.setdefault(
-            source_id, Meter(MAX_PER_S, MAX_PER_S, self._loop.time()))
-        self._meters.move_to_end(source_id)
+    def _meter(self, source_id: str, operator: str) -> Meter:
+        """Return what counts one operator's commands for one source."""
+        whose = source_id, operator
+        meter = self._meters.setdefault(whose, Meter(MAX_PER_S, MAX_PER_S, self._loop.time()))
+        self._meters.move_to_end(whose)
         while len(self._meters) > MAX_METERED_SOURCES:
             self._meters.popitem(last=False)
         return meter

@@ -147,6 +147,18 @@ class TestCommands:
         while (answer := robot.receive())['type'] != 'telemetry_ack':
             assert answer['type'] == 'command_run'
 
+    def test_a_flood_of_one_operator_is_no_obstacle_to_the_stop_of_another(
+            self, robot: Any, operator: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(runs, 'MAX_PER_S', 2)
+        monkeypatch.setattr(runs, 'MAX_UNDER_WAY', 4)
+        busy, careful = operator(operator='Ada'), operator(operator='Bob')
+        answer: dict[str, Any] = {}
+        while answer.get('code') != 'busy':
+            busy.send({'type': 'command', 'id': 1, 'command': 'once'})
+            answer = busy.receive()
+        careful.send({'type': 'command', 'id': 1, 'command': 'once'})
+        assert careful.receive()['type'] == 'accepted'
+
     @pytest.mark.parametrize('asked', ['x' * 129, ['x'], {'x': 1}, True])
     def test_an_id_that_cannot_be_remembered(self, operator: Callable[..., Any], asked: object):
         person = operator()

@@ -165,6 +165,23 @@ class TestDeclaredCommands:
         robot.telemetry(1, ('t', 1, NOW_MS))
         assert robot.receive() == {'type': 'telemetry_ack', 'seq': 1}
 
+    def test_a_run_can_be_asked_to_end_early(self, client: Any, robot: Any):
+        run = ask(client, 'once')
+        robot.receive()
+        path = f'{RUNS}/{run["run_id"]}/cancel'
+        answer = client.post(path, {})
+        assert (answer.status_code, answer.json()['queued']) == (202, True)
+        assert robot.receive() == {
+            'type': 'cancel', 'source_id': 'kiln-7', 'run_id': run['run_id']}
+        status(robot, run, 1, 'failed', error_code='cancelled', error_message='as asked')
+        robot.receive()
+        answer = client.post(path, {})
+        assert (answer.status_code, answer.json()['queued']) == (200, False)
+        assert answer.json()['run']['error_code'] == 'cancelled'
+        assert client.post(f'{RUNS}/run-none/cancel', {}).status_code == 404
+        other = f'/v1/sources/kiln-8/command-runs/{run["run_id"]}/cancel'
+        assert client.post(other, {}).status_code == 404
+
     def test_results_beyond_the_limit_are_dropped_and_the_state_kept(
             self, client: Any, robot: Any):
         run = ask(client, 'once')
