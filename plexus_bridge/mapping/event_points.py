@@ -48,12 +48,22 @@ def make_event(name: str, value: Any, stamp_ms: int, tags: Mapping[str, str] | N
 def _value(value: Any) -> Any:
     if isinstance(value, str):
         return trim(value, MAX_EVENT_TEXT_BYTES)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+    value = _finite(value)
     if isinstance(value, dict):
         return _fitting(value)
     if isinstance(value, list) and len(encoding.dumps(value)) > MAX_EVENT_JSON_BYTES:
         return trim(encoding.dumps(value).decode(), MAX_EVENT_TEXT_BYTES)
+    return value
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with texts for numbers that JSON has not, however deep they lie."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
     return value
 
 

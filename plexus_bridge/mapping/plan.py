@@ -73,10 +73,10 @@ def plan(metrics: Sequence[MetricRule], events: Sequence[EventRule], sinks: Sink
         yield PlannedRule(
             event_rule, 'events', index, {**sinks, 'urgent': box.watch(sinks['urgent'])},
             counters)
-        kept = dict.fromkeys(sinks, box.sink)
         for inner, metric_rule in enumerate(event_rule.capture.rules):
             yield PlannedRule(
-                metric_rule, f'events[{index}].capture.rules', inner, kept, counters)
+                metric_rule, f'events[{index}].capture.rules', inner,
+                dict.fromkeys(sinks, box.make_ring()), counters)
 
 
 def problems_of(planned: PlannedRule, message: Message, captures: Mapping[str, str]

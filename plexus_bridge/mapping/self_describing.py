@@ -36,6 +36,7 @@ class MetricArrayMapper(EveryMessage):
                  counters: Counters):
         self._prefix = f'{rule.prefix}.' if rule.prefix else ''
         self._tags = dict(rule.tags)
+        self._from_header = rule.timestamp == 'header'
         self._sinks = sinks
         self._counters = counters
         self._read = compile_reader(message, [parse_path(path) for path in _PATHS])
@@ -45,15 +46,18 @@ class MetricArrayMapper(EveryMessage):
         (stamp, lane, keys, texts, stamps, names, values, units, metric_keys,
          metric_texts) = self._read(data)
         sink = self._sinks[_LANES[lane] if lane < len(_LANES) else 'state']
-        when = message_stamp(stamp, received_ms, self._counters) if any(stamp) else received_ms
+        when = self._stamp(stamp, received_ms, received_ms)
         tags = {**self._tags, **dict(zip(keys, texts, strict=True))}
         for index, name in enumerate(names):
             own = dict(zip(metric_keys[index], metric_texts[index], strict=True))
-            own_stamp = stamps[index]
-            point_stamp = message_stamp(own_stamp, received_ms, self._counters) \
-                if any(own_stamp) else when
-            self._write(sink, self._prefix + name, values[index], point_stamp,
+            self._write(sink, self._prefix + name, values[index],
+                        self._stamp(stamps[index], received_ms, when),
                         {**tags, **({'unit': units[index]} if units[index] else {}), **own})
+
+    def _stamp(self, stamp: tuple[int, int], received_ms: int, without: int) -> int:
+        if not self._from_header or not any(stamp):
+            return without
+        return message_stamp(stamp, received_ms, self._counters)
 
     def _write(self, sink: Sink, metric: str, value: float, stamp: int,
                tags: Mapping[str, str]) -> None:

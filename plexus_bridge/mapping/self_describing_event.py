@@ -28,8 +28,9 @@ class EventMessageMapper(EveryMessage):
     """Makes an event of every message, with the name, value, severity and tags that it brings."""
 
     def __init__(self, message: Message, tags: Mapping[str, str], sink: Sink,
-                 counters: Counters):
+                 counters: Counters, *, from_header: bool = True):
         self._tags = dict(tags)
+        self._from_header = from_header
         self._sink = sink
         self._counters = counters
         self._read = compile_reader(message, [parse_path(path) for path in _PATHS])
@@ -40,7 +41,8 @@ class EventMessageMapper(EveryMessage):
         if not name:
             self._counters.drop('bad_name')
             return
-        when = message_stamp(stamp, received_ms, self._counters) if any(stamp) else received_ms
+        when = message_stamp(stamp, received_ms, self._counters) \
+            if self._from_header and any(stamp) else received_ms
         self._sink.add(make_event(
             name, _value(kind, truth, number, text), when,
             {**self._tags, **dict(zip(keys, texts, strict=True))}, SEVERITIES.get(severity, '')))

@@ -65,6 +65,8 @@ def make_mapper(rule: MetricRule, message: Message, topic: str, captures: Mappin
                 simulated: bool = False) -> Mapper:
     """Return the mapper of a rule for a type; MappingError says all that does not fit."""
     if message.name == SELF_DESCRIBING and not rule.fields:
+        if simulated:
+            rule = replace(rule, timestamp='receive', tags={**rule.tags, **SIMULATED_TAG})
         return MetricArrayMapper(rule, message, sinks, counters)
     return TopicMapper(rule, message, topic, captures, sinks, counters, simulated=simulated)
 

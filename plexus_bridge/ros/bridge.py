@@ -167,20 +167,23 @@ class Bridge:
             self.counters, user_agent=user_agent,
             control=self._control.dispatcher, video=self._video.frames,
             max_bytes_per_s=self._map.delivery.max_bytes_per_s)
+        simulated: bool = node.get_parameter('use_sim_time').value
         self.intake = Intake(
             node, plan(self._map.metrics, self._map.events, lanes.sinks, self.counters),
-            self.counters, simulated=node.get_parameter('use_sim_time').value,
+            self.counters, simulated=simulated,
             period_s=self._map.delivery.flush_ms / 1000)
         for sink in lanes.sinks.values():
             sink.mark = self.intake.mark
         self._stamping = Stamping(self.intake, self.counters)
-        self._graph_events = GraphEvents(node, self._map.graph, lanes.sinks['urgent'])
+        self._graph_events = GraphEvents(
+            node, self._map.graph, lanes.sinks['urgent'], simulated=simulated)
         settings = read_settings(Arguments(
             api_key=api_key, source_id=source_id, gateway_url=gateway_url))
         self._control.connect(
             self.link, self.intake,
             Runs(settings, user_agent, RUNS_TIMEOUT_S, self._stamping.now_ms))
-        self._own_topics = OwnTopics(node, lanes.sinks, self._map.tags, self.counters)
+        self._own_topics = OwnTopics(
+            node, lanes.sinks, self._map.tags, self.counters, simulated=simulated)
         self._lanes = lanes
         self._own_metrics = OwnMetrics(self._outbox, self.counters, self._map.tags) \
             if self._map.delivery.own_metrics else None
@@ -230,7 +233,8 @@ class Bridge:
         while not stop.wait(next_poll - time.monotonic()):
             now = time.monotonic()
             self._stamping.follow(now, self.link.status.clock)
-            next_poll = self.intake.poll(now)
+            next_poll = min(self.intake.poll(now), self._own_topics.poll(
+                now, self.intake.clock_correction_ms))
             self._video.poll(now, self.intake.clock_correction_ms)
             self._status.poll(now)
             if now >= next_flush - FLUSH_EARLY_S or self._lanes.urgent:
@@ -239,6 +243,7 @@ class Bridge:
         self._control.close()
         self._video.close()
         self.intake.poll(time.monotonic())
+        self._own_topics.poll(time.monotonic(), self.intake.clock_correction_ms)
         self.intake.close()
         self._flush()
         self.link.stop()
@@ -260,10 +265,7 @@ class Bridge:
             self._lanes.sinks['state'].add(point)
 
     def _flush(self, *, everything: bool = False) -> None:
-        correction_ms = self.intake.clock_correction_ms
-        self._own_topics.poll(correction_ms)
-        self._graph_events.poll(
-            time.monotonic(), time.time_ns() // 1_000_000 + correction_ms)
+        self._graph_events.poll(time.monotonic(), self._stamping.now_ms())
         self._control.poll(self.intake.clock_correction_ms)
         self._measure_delivery()
         try:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rclpy.node import Node
 
@@ -13,6 +14,7 @@ from plexus_bridge.mapping.events.names import NameFilter
 from plexus_bridge.mapping.events.rules import GraphRule
 from plexus_bridge.mapping.events.states import dotted
 from plexus_bridge.mapping.sinks import Sink
+from plexus_bridge.mapping.topic import SIMULATED_TAG
 
 PERIOD_S = 1.0
 # Discovery forgets and finds a node anew when the network hiccups: that is no news.
@@ -23,12 +25,16 @@ class GraphEvents:
     """
     Looks at the graph once a second; all on the thread that polls.
 
-    What is there at the first look is no news.
+    What is there at the first look is no news. Hidden names, such as those of ``ros2 topic echo``,
+    are none either, unless a rule names them.
     """
 
-    def __init__(self, node: Node, rules: Sequence[GraphRule], sink: Sink):
+    def __init__(self, node: Node, rules: Sequence[GraphRule], sink: Sink, *,
+                 simulated: bool = False):
         self._node = node
-        self._watches = [_Watch(rule, sink) for rule in rules]
+        tags = SIMULATED_TAG if simulated else {}
+        self._watches = [
+            _Watch(replace(rule, tags={**rule.tags, **tags}), sink) for rule in rules]
         self._next_look = 0.0
 
     def poll(self, now: float, now_ms: int) -> None:
@@ -52,13 +58,15 @@ class _Watch:
     def __init__(self, rule: GraphRule, sink: Sink):
         self.kind = rule.kind
         self._wanted = NameFilter(rule.names)
+        self._with_hidden = any('/_' in name for name in rule.names)
         self._tags = rule.tags
         self._sink = sink
         self._known: set[str] | None = None
         self._missed: dict[str, float] = {}
 
     def look(self, names: set[str], now: float, now_ms: int) -> None:
-        wanted = {name for name in names if self._wanted.passes(name)}
+        wanted = {name for name in names if self._wanted.passes(name)
+                  and (self._with_hidden or '/_' not in name)}
         if self._known is None:
             self._known = wanted
             return

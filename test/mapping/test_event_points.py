@@ -44,6 +44,8 @@ def test_an_object_that_is_too_large_loses_its_last_members_and_says_how_many():
 
 def test_what_is_no_number_becomes_its_name():
     assert make_event('e', math.nan, 0)['value'] == 'nan'
+    assert make_event('e', {'value': math.inf, 'all': [1.5, {'x': -math.inf}]}, 0)['value'] == {
+        'value': 'inf', 'all': [1.5, {'x': '-inf'}]}
 
 
 def test_severity_is_the_last_tag_to_be_left_out():

@@ -139,6 +139,17 @@ def test_nodes_that_come_and_go_are_events(graph, heard):
         ('graph.node.appeared', '/planner'), ('graph.node.vanished', '/planner')]
 
 
+def test_the_nodes_of_command_line_tools_are_no_news(graph, heard):
+    it = heard('events: [{graph: nodes}]')
+    it.until(lambda: it.graph_events._watches[0]._known is not None, 'a first look')
+    hidden = Node('_ros2cli_4711', context=graph.node.context)
+    seen = Node('planner', context=graph.node.context)
+    it.until(lambda: it.lanes['urgent'], 'one of them appeared')
+    for node in (hidden, seen):
+        node.destroy_node()
+    assert [point['value'] for point in it.lanes['urgent']] == ['/planner']
+
+
 def test_a_rule_that_makes_no_event_says_so(robot, heard):
     it = heard('events: [{topic: /t}]')
     robot.create_publisher(Temperature, '/t', 100)

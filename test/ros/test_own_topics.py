@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -12,6 +14,7 @@ import pytest
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.mapping.sinks import PointSink
+from plexus_bridge.ros.intake import EVENT_POLL_S
 from plexus_bridge.ros.own_topics import OwnTopics
 from plexus_msgs.msg import Event
 from plexus_msgs.msg import Metric
@@ -37,7 +40,7 @@ def publish(graph: Any, own: OwnTopics, topic: str, message: Any, arrived: list[
     publisher.publish(message)
 
     def came() -> bool:
-        own.poll(0)
+        own.poll(time.monotonic(), 0)
         return bool(arrived)
 
     graph.spin_until(came, 'the point')
@@ -76,3 +79,25 @@ def test_an_event_without_a_stamp_has_that_of_its_receipt(graph, own, points):
     assert point['timestamp'] == pytest.approx(
         graph.node.get_clock().now().nanoseconds / 1e6, abs=5000)
     assert point['tags'] == {'site': 'lab'}
+
+
+def test_events_are_looked_for_often_while_anybody_publishes_them(graph, own):
+    assert own.poll(1.0, 0) == math.inf
+    graph.node.create_publisher(Event, '/test/events', 10)
+    graph.spin_until(lambda: graph.node.count_publishers('/test/events'), 'the publisher')
+    assert own.poll(1.4, 0) == math.inf
+    assert own.poll(1.5, 0) == 1.5 + EVENT_POLL_S
+
+
+def test_simulated_time_is_tagged_and_not_believed(graph, points):
+    own = OwnTopics(graph.node, {lane: PointSink(arrived.append)
+                                 for lane, arrived in points.items()}, {}, Counters(),
+                    simulated=True)
+    stamp = Time(sec=1_600_000_000)
+    for topic, message, lane in (
+            ('/test/events', Event(stamp=stamp, name='note'), 'urgent'),
+            ('/test/metrics', MetricArray(stamp=stamp, metrics=[Metric(name='x', stamp=stamp)]),
+             'state')):
+        point = publish(graph, own, topic, message, points[lane])
+        assert point['tags'] == {'clock': 'sim'}
+        assert point['timestamp'] > 1_600_000_000_000

@@ -11,7 +11,6 @@ out, and all of it carries the event's identity as the tag `capture`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,20 +26,25 @@ from plexus_bridge.points import MAX_TAGS
 from plexus_bridge.points import Point
 
 CAPTURE = 'capture'
-# What a point and a number of a row take in memory, roughly, in bytes.
-POINT_BYTES = 600
-ROW_BYTES = 120
-NUMBER_BYTES = 32
+# What a point and a number of a row take in memory with all that holds them, in bytes.
+POINT_BYTES = 700
+ROW_BYTES = 220
+NUMBER_BYTES = 34
 # An event is stamped a little before the newest point: so much more is kept.
 _SLACK_MS = 1000
 # A stamp that is older than this against the newest begins anew: a recording is looped.
 _JUMP_MS = 60_000
 
-_Kept = tuple[int, int, Callable[[str], None]]
+# The metrics of a row, None for a point.
+_Metrics = Sequence[MetricName] | None
 
 
 class BlackBox:
-    """One ring and its spans; `out` takes what is sent. One thread's."""
+    """
+    Rings and the span at hand; `out` takes what is sent. One thread's.
+
+    Each rule has a ring of its own: topics whose clocks differ do not push each other out.
+    """
 
     def __init__(self, rule: CaptureRule, out: Sink, counters: Counters):
         self._before_ms = round(rule.before_s * 1000)
@@ -48,18 +52,23 @@ class BlackBox:
         self._max_bytes = round(rule.max_mb * 1_000_000)
         self._out = out
         self._counters = counters
-        self._ring: deque[_Kept] = deque()
-        self._bytes = 0
-        self._newest_ms = 0
+        self._rings: list[Ring] = []
         # The span at hand, if there is an event: from, to, identity.
         self._from_ms = self._to_ms = 0
         self._identity = ''
-        self._names: dict[tuple[str, int], list[MetricName]] = {}
+        # Names of a row with the identity; the row's own are kept, so that their id stays theirs.
+        self._names: dict[int, tuple[_Metrics, list[MetricName]]] = {}
 
     @property
-    def sink(self) -> RingSink:
-        """Where the points go that are to be kept."""
-        return RingSink(self)
+    def bytes(self) -> int:
+        """What all rings take in memory."""
+        return sum(ring.bytes for ring in self._rings)
+
+    def make_ring(self) -> Ring:
+        """Return a sink whose points are kept, or sent where a span asks for them."""
+        ring = Ring(self, self._before_ms + _SLACK_MS)
+        self._rings.append(ring)
+        return ring
 
     def watch(self, sink: Sink) -> Sink:
         """Return a sink for events: each is tagged with its capture, and passed on."""
@@ -75,73 +84,89 @@ class BlackBox:
             self._from_ms = stamp_ms - self._before_ms
             self._to_ms = stamp_ms + self._after_ms
             self._names.clear()
-        kept, self._ring = self._ring, deque()
-        self._bytes = 0
-        for entry in kept:
-            if self._is_in_span(entry[0]):
-                entry[2](self._identity)
-            else:
-                self._ring.append(entry)
-                self._bytes += entry[1]
+        for ring in self._rings:
+            ring.send_span()
         return self._identity
 
-    def keep(self, stamp_ms: int, size: int, send: Callable[[str], None]) -> None:
-        """Keep something in the ring, or send it at once where a span asks for it."""
-        if self._identity and self._is_in_span(stamp_ms):
-            send(self._identity)
-            return
-        if stamp_ms < self._newest_ms - _JUMP_MS:
-            self._ring.clear()
-            self._bytes = 0
-            self._newest_ms = 0
-        self._newest_ms = max(self._newest_ms, stamp_ms)
-        self._ring.append((stamp_ms, size, send))
-        self._bytes += size
-        oldest_ms = self._newest_ms - self._before_ms - _SLACK_MS
-        while self._ring and (self._ring[0][0] < oldest_ms or self._bytes > self._max_bytes):
-            if self._ring[0][0] >= oldest_ms:
-                self._counters.add('captures_short_of_memory')
-            self._bytes -= self._ring.popleft()[1]
+    def sent(self, stamp_ms: int, metrics: _Metrics, content: Any) -> bool:
+        """Send a row of these metrics, or a point, if the span asks for it; tells whether."""
+        if not self._identity or not self._from_ms <= stamp_ms <= self._to_ms:
+            return False
+        if metrics is None:
+            self._out.add({**content, 'tags': _tagged(content.get('tags', {}), self._identity)})
+            return True
+        known = self._names.get(id(metrics))
+        if known is None:
+            known = self._names[id(metrics)] = (metrics, [
+                trim_name(name.metric, _tagged(name.tags, self._identity)) for name in metrics])
+        for name, value in zip(known[1], content[:-1], strict=True):
+            self._out.add(make_point(name, value, content[-1]))
+        return True
 
-    def _is_in_span(self, stamp_ms: int) -> bool:
-        return self._from_ms <= stamp_ms <= self._to_ms
-
-    def send_point(self, point: Point, identity: str) -> None:
-        """Send one point with the event's identity."""
-        self._out.add({**point, 'tags': _tagged(point.get('tags', {}), identity)})
-
-    def send_row(self, metrics: Sequence[MetricName], row: tuple[Any, ...],
-                 identity: str) -> None:
-        """Send a row's points with the event's identity."""
-        names = self._names.get((identity, id(metrics)))
-        if names is None:
-            names = self._names[identity, id(metrics)] = [
-                trim_name(name.metric, _tagged(name.tags, identity)) for name in metrics]
-        for name, value in zip(names, row[:-1], strict=True):
-            self._out.add(make_point(name, value, row[-1]))
+    def make_room(self) -> None:
+        """Have the ring that takes most lose its oldest, until all of them fit."""
+        excess = self.bytes - self._max_bytes
+        while excess > 0:
+            largest = max(self._rings, key=lambda ring: ring.bytes)
+            excess -= largest.drop_oldest()
+            self._counters.add('captures_short_of_memory')
 
 
-class RingSink:
-    """A sink whose points go to a black box."""
+class Ring:
+    """A sink that keeps the newest points of one rule in memory."""
 
-    def __init__(self, box: BlackBox):
+    def __init__(self, box: BlackBox, length_ms: int):
         self._box = box
+        self._length_ms = length_ms
+        self._kept: deque[tuple[int, int, _Metrics, Any]] = deque()
+        self._newest_ms = 0
+        self.bytes = 0
         self.add: Add = self._add
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def _add(self, point: Point) -> None:
-        box = self._box
-        box.keep(point['timestamp'], POINT_BYTES,
-                 lambda identity: box.send_point(point, identity))
+        self._keep(point['timestamp'], POINT_BYTES, None, point)
 
     def add_rows(self, metrics: Sequence[MetricName]) -> AddRow:
         """Return what keeps rows as they are."""
-        box = self._box
         size = ROW_BYTES + NUMBER_BYTES * len(metrics)
 
         def add_row(row: tuple[Any, ...]) -> None:
-            box.keep(row[-1], size, lambda identity: box.send_row(metrics, row, identity))
+            self._keep(row[-1], size, metrics, row)
 
         return add_row
+
+    def _keep(self, stamp_ms: int, size: int, metrics: _Metrics, content: Any) -> None:
+        if self._box.sent(stamp_ms, metrics, content):
+            return
+        if stamp_ms < self._newest_ms - _JUMP_MS:
+            self._kept.clear()
+            self.bytes = 0
+            self._newest_ms = 0
+        self._newest_ms = max(self._newest_ms, stamp_ms)
+        self._kept.append((stamp_ms, size, metrics, content))
+        self.bytes += size
+        while self._kept and self._kept[0][0] < self._newest_ms - self._length_ms:
+            self.drop_oldest()
+        self._box.make_room()
+
+    def drop_oldest(self) -> int:
+        """Forget the oldest; returns how many bytes it took."""
+        size = self._kept.popleft()[1]
+        self.bytes -= size
+        return size
+
+    def send_span(self) -> None:
+        """Send what the span asks for, and keep the others."""
+        kept, self._kept = self._kept, deque()
+        self.bytes = 0
+        for entry in kept:
+            stamp_ms, size, metrics, content = entry
+            if not self._box.sent(stamp_ms, metrics, content):
+                self._kept.append(entry)
+                self.bytes += size
 
 
 class _Trigger:

@@ -94,7 +94,10 @@ class Condition:
             return None
         if self._waited_from_ms is None:
             self._waited_from_ms = now_ms
-        if now_ms - self._waited_from_ms >= self._rule.for_s * 1000:
+        waited_ms = now_ms - self._waited_from_ms
+        if waited_ms >= self._rule.for_s * 1000:
+            # It is raised now, and not when the last value came.
+            self.stamp_ms += waited_ms
             return self._raise()
         return None
 

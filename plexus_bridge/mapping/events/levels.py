@@ -26,15 +26,18 @@ class Levels:
         # Heard since the last look at the clock, and before: the one longest ago first.
         self._fresh: dict[str, None] = {}
         self._heard: dict[str, int] = {}
+        # Heard no more; the first to be forgotten.
+        self._gone: dict[str, None] = {}
 
     def heard(self, name: str, level: int) -> int | None:
         """Take a status; returns the level that it had before if that is another one."""
         before = self._levels.get(name, OK)
         self._levels[name] = level
         self._fresh[name] = None
+        self._gone.pop(name, None)
         if len(self._levels) > MAX_STATUSES:
-            oldest = next(iter(self._heard or self._fresh))
-            for known in (self._heard, self._fresh, self._levels):
+            oldest = next(iter(self._gone or self._heard or self._fresh))
+            for known in (self._gone, self._heard, self._fresh, self._levels):
                 known.pop(oldest, None)
         return before if level != before else None
 
@@ -48,6 +51,7 @@ class Levels:
             if now_ms - heard_ms < self._stale_ms:
                 return
             del self._heard[name]
+            self._gone[name] = None
             if self._levels[name] != STALE:
                 yield name, self._levels[name]
                 self._levels[name] = STALE

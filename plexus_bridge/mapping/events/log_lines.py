@@ -17,8 +17,9 @@ from plexus_bridge.mapping.event_points import SEVERITIES
 from plexus_bridge.points import MAX_EVENT_TEXT_BYTES
 from plexus_bridge.points import Point
 
-# Lines that differ in numbers only are the same complaint.
-_NUMBERS = re.compile(r'0x[0-9a-fA-F]+|\d+(?:\.\d+)?')
+# Lines that differ in numbers (or the identities of goals and the like) are the same complaint.
+_NUMBERS = re.compile(
+    r'[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|0x[0-9a-fA-F]+|\d+(?:\.\d+)?')
 # So many different complaints are known at a time; the oldest makes room.
 MAX_FOLDS = 512
 _MAX_KEY = 200
@@ -79,7 +80,7 @@ class LogFolder:
             fold.newest = line
             return
         if len(self._folds) >= MAX_FOLDS:
-            self._tell_fold(self._folds.pop(next(iter(self._folds))))
+            self._ration_fold(self._folds.pop(next(iter(self._folds))), now_ms)
         self._folds[key] = _Fold(now_ms + self._fold_ms)
         self._tell_line(line, 0, now_ms)
 
@@ -92,7 +93,7 @@ class LogFolder:
             if fold.newest is not None:
                 # It goes on: the next repetition is folded, too.
                 self._folds[key] = _Fold(now_ms + self._fold_ms)
-                self._tell_fold(fold)
+                self._ration_fold(fold, now_ms)
         if self._suppressed and now_ms >= self._suppressed_until_ms:
             self._tell_suppressed()
 
@@ -105,9 +106,13 @@ class LogFolder:
             self._tell_suppressed()
 
     def _tell_fold(self, fold: _Fold) -> None:
-        # Not rationed: there is at most one for each line that was.
         if fold.newest is not None:
             self._tell(self._make(fold.newest, fold.more))
+
+    def _ration_fold(self, fold: _Fold, now_ms: int) -> None:
+        # Many lines that come twice each are a storm as much as many that come once.
+        if fold.newest is not None:
+            self._tell_line(fold.newest, fold.more, now_ms)
 
     def _tell_line(self, line: LogLine, more: int, now_ms: int) -> None:
         if self._filled_ms is not None:
@@ -120,7 +125,7 @@ class LogFolder:
             return
         if not self._suppressed:
             self._suppressed_until_ms = now_ms + self._fold_ms
-        self._suppressed[line.node] += 1
+        self._suppressed[line.node] += more or 1
         self._suppressed_level = max(self._suppressed_level, line.level)
         self._newest_ms = line.stamp_ms
 

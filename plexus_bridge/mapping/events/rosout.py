@@ -18,13 +18,19 @@ from plexus_bridge.mapping.reader import compile_reader
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.stamps import message_stamp
 from plexus_bridge.mapping.template import fill
+from plexus_bridge.points import MAX_TAG_BYTES
+from plexus_bridge.points import trim
 
 LOG = 'rcl_interfaces/msg/Log'
 DEFAULT_EVENT = 'log'
 _PATHS = ('stamp', 'name', 'msg')
 # /rosout keeps its last lines for those who come late: those of our start are welcome, what was
-# told before an earlier end of ours is not.
+# told before an earlier end of ours is not. What comes later than that is no history, whatever
+# the clock of its computer says.
 OLDEST_MS = 60_000
+HISTORY_MS = 10_000
+# Lines of a megabyte must not fill the memory; an event would hold little more of them.
+MAX_LINE_BYTES = 3072
 
 
 class RosoutMapper:
@@ -61,16 +67,17 @@ class RosoutMapper:
         if level < self._min_level:
             return
         stamp, node, text = self._line(data)
+        node = trim(node, MAX_TAG_BYTES)
         if node == self._own_logger or not self._wanted.passes(node):
             return
         when = message_stamp(stamp, received_ms, self._counters) if self._from_header and any(
             stamp) else received_ms
         if self._begun_ms is None:
             self._begun_ms = received_ms
-        if when < self._begun_ms - OLDEST_MS:
+        if when < self._begun_ms - OLDEST_MS and received_ms < self._begun_ms + HISTORY_MS:
             self._counters.add('log_lines_of_the_past')
             return
-        self._waiting.append(LogLine(level, node, text, when))
+        self._waiting.append(LogLine(level, node, trim(text, MAX_LINE_BYTES), when))
 
     def settle(self, now_ms: int) -> None:
         """Tell what came, and what was folded long enough."""

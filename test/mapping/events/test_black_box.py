@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 from hypothesis import given
@@ -32,7 +33,7 @@ def box_of(sent: list[dict[str, Any]], counters: Counters | None = None, **rule:
 
 def test_rows_and_points_are_sent_around_an_event_with_its_identity(sent):
     box = box_of(sent, before_s=1, after_s=1)
-    add_row = box.sink.add_rows([MetricName('x', {'unit': 'm'}), MetricName('y')])
+    add_row = box.make_ring().add_rows([MetricName('x', {'unit': 'm'}), MetricName('y')])
     for tenth in range(50):
         add_row((tenth, -tenth, BEGIN + tenth * 100))
         if tenth == 25:
@@ -47,27 +48,29 @@ def test_rows_and_points_are_sent_around_an_event_with_its_identity(sent):
 def test_without_an_event_nothing_is_sent_and_memory_is_bounded(sent):
     counters = Counters()
     box = box_of(sent, counters, before_s=600, max_mb=0.1)
-    add_row = box.sink.add_rows([MetricName('x')])
+    ring = box.make_ring()
+    add_row = ring.add_rows([MetricName('x')])
     for index in range(10_000):
         add_row((index, BEGIN + index))
     assert not sent
-    assert box._bytes <= 100_000
-    assert counters['captures_short_of_memory'] == 10_000 - len(box._ring)
+    assert box.bytes <= 100_000
+    assert counters['captures_short_of_memory'] == 10_000 - len(ring)
 
 
 def test_old_samples_make_room_by_time(sent):
     box = box_of(sent)
+    ring = box.make_ring()
     for second in range(1000):
-        box.sink.add({'class': 'metric', 'metric': 'x', 'value': 1,
+        ring.add({'class': 'metric', 'metric': 'x', 'value': 1,
                       'timestamp': BEGIN + second * 1000})
-    assert len(box._ring) <= 12
+    assert len(ring) <= 12
 
 
 def test_an_event_within_a_span_makes_it_longer_and_shares_its_identity(sent):
     box = box_of(sent, before_s=1, after_s=2)
     first = box.trigger('a', BEGIN)
     assert box.trigger('b', BEGIN + 1_500) == first
-    add_row = box.sink.add_rows([MetricName('x')])
+    add_row = box.make_ring().add_rows([MetricName('x')])
     for second in range(6):
         add_row((second, BEGIN + second * 1000))
     assert [point['value'] for point in sent] == [0, 1, 2, 3]
@@ -84,7 +87,7 @@ def test_the_event_itself_carries_the_identity(sent):
 
 def test_a_recording_that_is_looped_begins_anew(sent):
     box = box_of(sent, before_s=1)
-    add_row = box.sink.add_rows([MetricName('x')])
+    add_row = box.make_ring().add_rows([MetricName('x')])
     for stamp in (BEGIN + 100_000, BEGIN, BEGIN + 100):
         add_row((stamp - BEGIN, stamp))
     box.trigger('fault', BEGIN + 200)
@@ -97,7 +100,7 @@ def test_a_recording_that_is_looped_begins_anew(sent):
 def test_every_sample_of_every_span_is_sent_once_and_no_other(story):
     sent: list[dict[str, Any]] = []
     box = box_of(sent, before_s=1, after_s=0.5)
-    add_row = box.sink.add_rows([MetricName('x')])
+    add_row = box.make_ring().add_rows([MetricName('x')])
     now, stamps, events = BEGIN, [], []
     for kind, wait in story:
         now += wait
@@ -110,3 +113,33 @@ def test_every_sample_of_every_span_is_sent_once_and_no_other(story):
     wanted = [stamp for stamp in stamps
               if any(event - 1000 <= stamp <= event + 500 for event in events)]
     assert sorted(point['value'] for point in sent) == sorted(wanted)
+
+
+def test_a_topic_whose_clock_is_wrong_pushes_no_other_out(sent):
+    box = box_of(sent, before_s=1)
+    good, wrong = (box.make_ring().add_rows([MetricName(name)]) for name in 'xy')
+    for tenth in range(10):
+        good((tenth, BEGIN + tenth * 100))
+        wrong((tenth, BEGIN + 80_000_000 + tenth * 100))
+    box.trigger('fault', BEGIN + 1_000)
+    assert [point['value'] for point in sent if point['metric'] == 'x'] == list(range(10))
+
+
+@pytest.mark.parametrize('columns', [0, 1, 10])
+def test_memory_is_what_it_is_said_to_be(sent, columns):
+    box = box_of(sent, before_s=600, max_mb=4)
+    ring = box.make_ring()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        add_row = ring.add_rows([MetricName(str(index)) for index in range(columns)])
+        for stamp in range(BEGIN, BEGIN + 25_000):
+            if columns:
+                add_row((*(stamp / (index + 3) for index in range(columns)), stamp + 1))
+            else:
+                ring.add({'class': 'event', 'metric': f'e{stamp}', 'value': f'text {stamp}',
+                          'timestamp': stamp + 1, 'tags': {'unit': 'm'}})
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert 0.5 * box.bytes <= taken <= 1.1 * box.bytes

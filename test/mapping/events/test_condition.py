@@ -36,6 +36,8 @@ def test_a_value_holds_until_the_next_one_even_if_none_comes():
     assert condition.settle(100) is None
     assert condition.settle(5_099) is None
     assert condition.settle(5_100) is Edge.RAISED
+    # When it was raised, and not when the value came: a black box looks around that moment.
+    assert condition.stamp_ms == 1_790_000_005_000
     assert condition.settle(99_000) is None
 
 

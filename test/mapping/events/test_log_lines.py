@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 from typing import Any
+import uuid
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,3 +116,19 @@ def test_ever_new_lines_do_not_fill_the_memory(told):
     for index, text in enumerate(WORDS):
         folder.offer(line(text), index)
     assert len(folder._folds) <= MAX_FOLDS
+
+
+def test_a_storm_of_lines_that_come_twice_is_bounded_as_well(told):
+    folder = LogFolder('log', told.append)
+    for index, text in enumerate(WORDS * 4):
+        for _ in range(2):
+            folder.offer(line(text), index)
+        folder.settle(index)
+    assert len(told) <= 20 + 5 * len(WORDS) * 4 // 1000 + 2
+
+
+def test_lines_that_differ_in_the_identity_of_a_goal_are_one_complaint(told):
+    folder = LogFolder('log', told.append)
+    for index in range(50):
+        folder.offer(line(f'goal {uuid.UUID(int=index * 0xabcdef12345)} is lost'), 0)
+    assert len(told) == 1
