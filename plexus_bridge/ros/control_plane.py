@@ -167,9 +167,10 @@ class ControlPlane:
                               time.monotonic() + DEFAULT_TIMEOUT_S, DEFAULT_TIMEOUT_S)
             try:
                 await performer.change(attempt, dict(config))
-            except CommandError as error:
+            except Exception as error:
+                # Of any kind: a value may be none that a parameter can have. Whoever asked waits.
                 log.warning('configure %s: %s', name, error)
-                done(str(error))
+                done(str(error) or type(error).__name__)
             else:
                 done('')
 

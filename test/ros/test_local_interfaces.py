@@ -99,6 +99,12 @@ def test_streams_sessions_and_rates(robot):
     assert "sensor: saw 'other'" in robot.call(
         Configure, 'configure', sensor='other', settings_json='{"range": 8}').message
 
+    for impossible in ('{"a": 1}', '18446744073709551616', '[1, "a"]'):
+        answer = robot.call(Configure, 'configure', sensor='test',
+                            settings_json=f'{{"new": {impossible}}}')
+        assert not answer.success
+        assert answer.message
+
     started = robot.call(StartSession, 'start_session', session_name='Test drive')
     assert started.success
 
