@@ -7,9 +7,10 @@
 #   make bench               what it costs, 10 minutes: readers of messages, CPU and memory of the bridge,
 #                            what the gateway takes and how fast it answers;
 #                            each against its peers in the same run
-#   make trials              kill programs and gateways at random moments, and look for what is missing; two cameras on
+#   make trials [BAG=…]      kill programs and gateways at random moments, and look for what is missing; two cameras on
 #                            a link of 1 Mbit/s, and how late telemetry is;
-#                            drive a robot by hand over a bad network, and see it stop in every way
+#                            drive a robot by hand over a bad network, and see it stop in every way;
+#                            with BAG=recording also whether its dry run says what the live road gives
 #   make lint | types | fix | clean
 
 IN_ENV := ./scripts/in_env.sh
@@ -52,6 +53,7 @@ trials: env
 	$(IN_ENV) python test/trials/python_kill_rounds.py
 	$(IN_ENV) python test/trials/narrow_link.py
 	$(IN_ENV) python test/trials/driving.py
+	$(if $(BAG),$(IN_ENV) python test/trials/live_equals_check.py $(BAG))
 
 clean:
 	rm -rf .venv build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
