@@ -29,6 +29,7 @@ from plexus_bridge.video.adaptation import quality_of
 from plexus_bridge.video.compressed import decoded
 from plexus_bridge.video.compressed import whole_jpeg
 from plexus_bridge.video.encodings import pixels_of
+from plexus_bridge.video.jpeg import check_whole
 from plexus_bridge.video.jpeg import choose_encoder
 from plexus_bridge.video.jpeg import jpeg_size
 from plexus_bridge.video.jpeg import Pixels
@@ -187,6 +188,7 @@ class Camera:
         if whole is not None and len(whole) <= allowed and _is_to_be_left(rule):
             size = jpeg_size(whole)
             if rule.max_width is None or size[0] <= rule.max_width:
+                check_whole(whole)
                 self._counters.add('video_frames_passed_through')
                 self._adaptation.fits(len(whole), allowed, time.monotonic())
                 return whole, size

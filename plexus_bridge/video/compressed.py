@@ -15,6 +15,7 @@ from plexus_bridge.video.jpeg import is_jpeg
 from plexus_bridge.video.jpeg import jpeg_size
 from plexus_bridge.video.jpeg import open_cv
 from plexus_bridge.video.jpeg import Pixels
+from plexus_bridge.video.jpeg import unpacked_jpeg
 from plexus_bridge.video.raw_image import CompressedImage
 from plexus_bridge.video.raw_image import MAX_PIXELS
 from plexus_bridge.video.rules import Depth
@@ -58,11 +59,11 @@ def decoded(image: CompressedImage, jpeg: bytes | None, width: int | None, depth
 
 
 def _decoded_jpeg(jpeg: bytes, wanted: int | None) -> Pixels:
+    width, _ = jpeg_size(jpeg)
+    pixels = unpacked_jpeg(jpeg, wanted or 0)
+    if pixels is not None:
+        return pixels
     cv2 = open_cv()
-    width, height = jpeg_size(jpeg)
-    if width * height > MAX_PIXELS:
-        raise PictureError(
-            f'saw a JPEG of {width}x{height}, expected at most {MAX_PIXELS} pixels')
     flag = cv2.IMREAD_COLOR
     if wanted:
         for part in (8, 4, 2):

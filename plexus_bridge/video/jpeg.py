@@ -11,6 +11,8 @@ Both take rows with gaps between them, and let other threads run meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
+import re
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
@@ -18,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from plexus_bridge.errors import PictureError
+from plexus_bridge.video.raw_image import MAX_PIXELS
 
 Order = Literal['RGB', 'BGR', 'RGBA', 'BGRA', 'GRAY']
 # The format cannot say more.
@@ -53,12 +56,20 @@ def open_cv() -> Any:
     return cv2
 
 
-def choose_encoder() -> Encode:
-    """Return the fastest encoder that is installed; PictureError if there is none."""
-    cv2 = open_cv()
+@functools.cache
+def _find_simplejpeg() -> Any:
     try:
         import simplejpeg
     except ImportError:
+        return None
+    return simplejpeg
+
+
+def choose_encoder() -> Encode:
+    """Return the fastest encoder that is installed; PictureError if there is none."""
+    cv2 = open_cv()
+    simplejpeg = _find_simplejpeg()
+    if simplejpeg is None:
         return lambda pixels, quality: _by_open_cv(cv2, pixels, quality)
     return lambda pixels, quality: _by_simplejpeg(simplejpeg, pixels, quality)
 
@@ -104,7 +115,11 @@ def is_jpeg(data: bytes) -> bool:
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
-    """Return width and height of a whole JPEG; PictureError if head or end are not right."""
+    """
+    Return width and height of a whole JPEG.
+
+    PictureError if head or end are not right, or if it has more than `MAX_PIXELS`.
+    """
     if not is_jpeg(data) or not data.endswith(_END):
         raise PictureError(
             f'saw {len(data)} bytes from {data[:2].hex()} to {data[-2:].hex()}, expected a JPEG, '
@@ -121,8 +136,53 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
         if marker in _FRAME_HEADS:
             height = int.from_bytes(data[position + 5:position + 7], 'big')
             width = int.from_bytes(data[position + 7:position + 9], 'big')
+            if width * height > MAX_PIXELS:
+                raise PictureError(
+                    f'saw a JPEG of {width}x{height}, expected at most {MAX_PIXELS} pixels')
             if width and height:
                 return width, height
             break
         position += 2 + int.from_bytes(data[position + 2:position + 4], 'big')
     raise PictureError(f'saw a JPEG of {len(data)} bytes whose head says no size; it is damaged')
+
+
+# What libjpeg complains of although the picture is whole: many cameras fill up before the end, or
+# write heads that are not quite right. Colours are another matter than damage.
+_HARMLESS = re.compile(
+    'extraneous bytes before marker 0xd9|SOS parameters|progression sequence|color', re.IGNORECASE)
+
+
+def check_whole(jpeg: bytes) -> None:
+    """
+    Raise PictureError for a JPEG whose head and end are right, but not what is between.
+
+    It is unpacked to an eighth, which takes three quarters of an encoding. Bits that turned over
+    may give wrong colours that nothing gives away; what is cut out or overwritten is found. Only
+    simplejpeg tells: without it nothing is checked, for OpenCV paints what is missing grey.
+    """
+    simplejpeg = _find_simplejpeg()
+    if simplejpeg is not None:
+        _unpack(simplejpeg, jpeg, 'GRAY', 1)
+
+
+def unpacked_jpeg(jpeg: bytes, width: int) -> Pixels | None:
+    """
+    Return the pixels of a JPEG, no larger than needed for this many columns (0: all of it).
+
+    PictureError if it is damaged, None if simplejpeg is not there or cannot say.
+    """
+    simplejpeg = _find_simplejpeg()
+    array = None if simplejpeg is None else _unpack(simplejpeg, jpeg, 'BGR', width)
+    return None if array is None else Pixels(array, 'BGR')
+
+
+def _unpack(simplejpeg: Any, jpeg: bytes, order: str, width: int) -> Any:
+    """Return the array of a JPEG, None for one that is whole though not to be had in this way."""
+    fast = order == 'GRAY'
+    try:
+        return simplejpeg.decode_jpeg(jpeg, order, fast, fast, min(1, width), width)
+    except ValueError as error:
+        if _HARMLESS.search(str(error)):
+            return None
+        raise PictureError(
+            f'saw a damaged JPEG of {len(jpeg)} bytes ({error}), expected a whole one') from None

@@ -167,6 +167,41 @@ def test_a_jpeg_that_is_to_look_different_is_encoded_anew(rule):
     assert picture.width == {'max_width': 40, 'crop': 30}.get(next(iter(rule)), WIDTH)
 
 
+def damaged(how: str) -> bytes:
+    jpeg = compressed(SCENE, '.jpg')
+    middle = len(jpeg) * 2 // 3
+    return {'cut': jpeg[:middle] + jpeg[-2:], 'hole': jpeg[:middle] + jpeg[middle + 400:],
+            'two in one': jpeg[:middle] + jpeg,
+            'zeros': jpeg[:middle] + bytes(400) + jpeg[middle + 400:]}[how]
+
+
+@pytest.mark.parametrize('rule', [{}, {'grey': True}])
+@pytest.mark.parametrize('how', ['cut', 'hole', 'two in one', 'zeros'])
+def test_a_jpeg_that_is_damaged_between_head_and_end_is_told_and_never_shown(how, rule):
+    it = Filmed(COMPRESSED_IMAGE, **rule)
+    assert it.take(format='jpeg', data=list(damaged(how))) is None
+    assert 'saw a damaged JPEG' in it.camera.trouble
+    assert it.counters.dropped() == {'video_unusable': 1}
+    assert it.take(format='jpeg', data=list(compressed(SCENE, '.jpg'))) is not None
+
+
+def test_a_jpeg_that_a_camera_has_filled_up_before_its_end_passes():
+    jpeg = compressed(SCENE, '.jpg')
+    filled = jpeg[:-2] + bytes(6) + b'\x07' + jpeg[-2:]
+    picture = Filmed(COMPRESSED_IMAGE).take(format='jpeg', data=list(filled))
+    assert picture is not None
+    assert picture.jpeg == filled
+
+
+def test_a_jpeg_that_says_to_be_immense_is_not_even_looked_at():
+    jpeg = bytearray(compressed(SCENE, '.jpg'))
+    at = jpeg.index(b'\xff\xc0') + 5
+    jpeg[at:at + 4] = b'\xff\xff\xff\xff'
+    it = Filmed(COMPRESSED_IMAGE)
+    assert it.take(format='jpeg', data=list(jpeg)) is None
+    assert 'at most 64000000 pixels' in it.camera.trouble
+
+
 def test_a_jpeg_that_is_too_large_for_the_link_is_encoded_anew():
     large = scene(640, 480)
     jpeg = compressed(large, '.jpg', cv2.IMWRITE_JPEG_QUALITY, 100)
