@@ -41,6 +41,10 @@ class ImpatientHttpProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
+        if self.transport.get_protocol() is not self:
+            # It is a WebSocket now, and h11 believes for ever that a body is to come.
+            self._stop()
+            return
         state = self.conn.their_state
         if state is self._waits_for:
             return

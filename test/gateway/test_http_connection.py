@@ -74,6 +74,19 @@ def test_a_body_that_no_route_reads_is_cut_off(
             pass
 
 
+def test_a_socket_stays_open_for_longer_than_a_body_may_take(
+        device: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
+    for timeout in ('HEADERS_TIMEOUT_S', 'BODY_TIMEOUT_S'):
+        monkeypatch.setattr(f'plexus_bridge.gateway.http_connection.{timeout}', 0.2)
+    kiln = device('kiln-7')
+    begin = time.monotonic()
+    seq = 0
+    while time.monotonic() < begin + 0.6:  # three times as long
+        seq += 1
+        kiln.telemetry(seq, ('t', seq, 1_790_000_000_000 + seq))
+        assert kiln.receive() == {'type': 'telemetry_ack', 'seq': seq}
+
+
 def test_a_slow_client_holds_nobody_up(connection: socket.socket, client: Any):
     connection.sendall(b'POST /ingest HTTP/1.1\r\n')
     assert client.post('/ingest', {'source_id': 'kiln-7', 'points': [
