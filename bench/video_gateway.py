@@ -18,6 +18,8 @@ from websockets.sync.server import ServerConnection
 
 from plexus_bridge.errors import RemoteProtocolError
 from plexus_bridge.protocol.video import decode_binary
+from plexus_bridge.protocol.video import decode_text
+from plexus_bridge.protocol.video import Picture
 
 
 @dataclass
@@ -64,16 +66,19 @@ class VideoGateway:
         now = time.time()
         if isinstance(message, bytes):
             with contextlib.suppress(RemoteProtocolError):
-                picture = decode_binary(message)
-                self.arrivals.pictures.append(
-                    (now, picture.timestamp_ms, len(message), picture.camera_id))
-                self.arrivals.sizes.append((picture.width, picture.height))
-                self.arrivals.first_picture.set()
+                self._note(now, decode_binary(message), len(message))
             return
         body = json.loads(message)
-        if body['type'] == 'telemetry':
+        if body['type'] == 'video_frame':
+            self._note(now, decode_text(body)[0], len(message))
+        elif body['type'] == 'telemetry':
             self.arrivals.points += [
                 (now, point['timestamp'], point['metric'], point['class'])
                 for point in body['points']]
             if 'seq' in body:
                 connection.send(json.dumps({'type': 'telemetry_ack', 'seq': body['seq']}))
+
+    def _note(self, now: float, picture: Picture, size: int) -> None:
+        self.arrivals.pictures.append((now, picture.timestamp_ms, size, picture.camera_id))
+        self.arrivals.sizes.append((picture.width, picture.height))
+        self.arrivals.first_picture.set()

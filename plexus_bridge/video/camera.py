@@ -175,7 +175,11 @@ class Camera:
         pixels, thermal = thermal_picture(celsius(image, rule), rule)
         # As JSON a picture takes a third more, and its numbers come on top.
         beside = len(thermal.temperatures) * TEMPERATURE_BYTES
-        allowed = min(max(self._frames.frame_bytes - beside, 0) * 3 // 4, MAX_JPEG_BYTES)
+        if beside > self._frames.frame_bytes:
+            # An event would wait for them; the lowest and highest are told in any case.
+            self._counters.add('video_temperatures_left_out')
+            beside, thermal = 0, replace(thermal, temperatures=())
+        allowed = min((self._frames.frame_bytes - beside) * 3 // 4, MAX_JPEG_BYTES)
         width, height = pixels.size
         target = self._target(width, height, max(allowed, SMALLEST_THERMAL_BYTES))
         jpeg, size = self._fitted(pixels, target, max(allowed, SMALLEST_THERMAL_BYTES))

@@ -1,7 +1,8 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Two cameras of 1920x1080 at 30 Hz, 500 metrics a second and events, over a link of 1 Mbit/s.
+Two cameras of 1920x1080 at 30 Hz, a thermal one of 64x48, 500 metrics a second and events, over a
+link of 1 Mbit/s.
 
 Publishers, bridge, link and gateway are processes of their own. The link is a proxy that passes on
 so many bytes per second and takes no more into its buffers than a modem does. Prints how late
@@ -27,6 +28,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / 'bench'), str(ROOT / 'test' / 'support')]
 
+import numpy as np  # noqa: E402
 from throttle import Throttle  # noqa: E402
 from video_gateway import VideoGateway  # noqa: E402
 
@@ -35,6 +37,7 @@ FIELDS = tuple(f'{part}.{axis}' for part, axes in (
     ('angular_velocity', 'xyz'), ('linear_acceleration', 'xyz'), ('orientation', 'xyzw'))
     for axis in axes)
 WARM_UP_S = 6.0
+CAMERAS = ('front', 'rear', 'oven')
 LIMITS = {'metric': 1.0, 'event': 0.1, 'picture': 0.5}
 
 
@@ -43,12 +46,14 @@ def publish_telemetry(seconds: float) -> None:
     import rclpy
     from rclpy.node import Node
     from rclpy.signals import SignalHandlerOptions
+    from sensor_msgs.msg import Image
     from sensor_msgs.msg import Imu
     from std_msgs.msg import String
 
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = Node('trial_robot')
     imu = node.create_publisher(Imu, '/trial/imu', 10)
+    oven = node.create_publisher(Image, '/trial/oven', 1)
     mode = node.create_publisher(String, '/trial/mode', 10)
     while not (imu.get_subscription_count() and mode.get_subscription_count()):
         time.sleep(0.05)
@@ -61,11 +66,22 @@ def publish_telemetry(seconds: float) -> None:
         message.angular_velocity.z = count * 0.001
         imu.publish(message)
         count += 1
+        if count % 5 == 0:
+            oven.publish(Image(header=message.header, height=48, width=64, encoding='16UC1',
+                               step=128, data=temperatures(count)))
         if count % 17 == 0:  # about three a second, at no fixed moment of anything else
             mode.publish(String(data=f'{time.time_ns() // 1_000_000}'))
         due += 1 / METRIC_HZ
         time.sleep(max(0.0, due - time.monotonic()))
     rclpy.shutdown()
+
+
+def temperatures(count: int) -> bytes:
+    """Return 64x48 hundredths of a kelvin, in which something warm goes round."""
+    y, x = np.mgrid[0:48, 0:64]
+    warm = 1500 * np.exp(-((x - 32 - 20 * np.cos(count / 50)) ** 2 + (y - 24) ** 2) / 60)
+    noise = np.random.default_rng(count).integers(0, 20, warm.shape)
+    return bytes((29_000 + warm + noise).astype(np.uint16).tobytes())
 
 
 def write_map(path: Path, url: str) -> None:
@@ -80,6 +96,7 @@ events:
 video:
   - {{topic: /bench/image, camera_id: front, rate_hz: 30}}
   - {{topic: /bench/image1, camera_id: rear, rate_hz: 30}}
+  - {{topic: /trial/oven, camera_id: oven, thermal: {{}}}}
 ''')
 
 
@@ -163,7 +180,7 @@ def run(bytes_per_s: float, seconds: float) -> bool:
     print(f'{"":10}{"count":>7}{"p50 ms":>9}{"p95 ms":>9}{"p99 ms":>9}{"max ms":>9}')
     for kind, lateness in (('metrics', metrics), ('events', events), ('pictures', ages)):
         print(spread(kind, lateness))
-    for camera in ('front', 'rear'):
+    for camera in CAMERAS:
         mine = [(size, pixels) for (_, _, size, of), pixels in zip(pictures, sizes, strict=True)
                 if of == camera]
         if mine:
@@ -177,7 +194,7 @@ def run(bytes_per_s: float, seconds: float) -> bool:
         'every event within 100 ms': bool(events) and max(events) <= LIMITS['event'],
         'pictures p95 within 500 ms':
             bool(ages) and ages[int(len(ages) * 0.95)] <= LIMITS['picture'],
-        'both cameras': {of for _, _, _, of in pictures} == {'front', 'rear'}}
+        'every camera': {of for _, _, _, of in pictures} == set(CAMERAS)}
     for what, so in kept.items():
         print(f'{"holds " if so else "BROKEN"} {what}')
     return all(kept.values())

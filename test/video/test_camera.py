@@ -288,6 +288,22 @@ def test_a_camera_may_change_its_size_and_encoding():
         assert (picture.width, picture.height) == size
 
 
+@pytest.mark.parametrize(('allowed', 'numbers'), [(20_000, 3072), (8_000, 0)])
+def test_temperatures_travel_only_where_the_link_carries_them(allowed, numbers):
+    it = Filmed(allowed=allowed, thermal=ThermalRule())
+    values = np.arange(3072, dtype=np.uint16) + 29_000
+    assert it.camera.encode(write_cdr(layout(IMAGE), {
+        'height': 48, 'width': 64, 'encoding': '16UC1', 'step': 128,
+        'data': values.tobytes()}), NOW_MS, 1.0)
+    frame = it.frames.take(0.0)
+    assert frame is not None
+    assert len(frame.message.payload) <= allowed * 1.25
+    _, thermal = decode_text(encoding.loads(frame.message.payload))
+    assert thermal is not None
+    assert len(thermal.temperatures) == numbers
+    assert (thermal.lowest, thermal.highest) == pytest.approx((16.85, 47.56))
+
+
 def test_thermal_pictures_suit_the_link_too():
     noise = np.random.default_rng(3).integers(29_000, 31_000, (240, 320)).astype('<u2')
     it = Filmed(allowed=8_000, thermal=ThermalRule())
