@@ -19,7 +19,6 @@ from plexus_bridge.mapping.events.rules import CaptureRule
 from plexus_bridge.mapping.series import trim_name
 from plexus_bridge.mapping.sinks import Add
 from plexus_bridge.mapping.sinks import AddRow
-from plexus_bridge.mapping.sinks import make_point
 from plexus_bridge.mapping.sinks import MetricName
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.points import MAX_TAGS
@@ -56,8 +55,9 @@ class BlackBox:
         # The span at hand, if there is an event: from, to, identity.
         self._from_ms = self._to_ms = 0
         self._identity = ''
-        # Names of a row with the identity; the row's own are kept, so that their id stays theirs.
-        self._names: dict[int, tuple[_Metrics, list[MetricName]]] = {}
+        # What takes the rows of these metrics with the identity; the metrics are kept, so that
+        # their id stays theirs.
+        self._add_rows: dict[int, tuple[_Metrics, AddRow]] = {}
 
     @property
     def bytes(self) -> int:
@@ -83,7 +83,7 @@ class BlackBox:
             self._identity = f'{name}@{stamp_ms}'
             self._from_ms = stamp_ms - self._before_ms
             self._to_ms = stamp_ms + self._after_ms
-            self._names.clear()
+            self._add_rows.clear()
         for ring in self._rings:
             ring.send_span()
         return self._identity
@@ -95,12 +95,11 @@ class BlackBox:
         if metrics is None:
             self._out.add({**content, 'tags': _tagged(content.get('tags', {}), self._identity)})
             return True
-        known = self._names.get(id(metrics))
+        known = self._add_rows.get(id(metrics))
         if known is None:
-            known = self._names[id(metrics)] = (metrics, [
-                trim_name(name.metric, _tagged(name.tags, self._identity)) for name in metrics])
-        for name, value in zip(known[1], content[:-1], strict=True):
-            self._out.add(make_point(name, value, content[-1]))
+            known = self._add_rows[id(metrics)] = (metrics, self._out.add_rows([
+                trim_name(name.metric, _tagged(name.tags, self._identity)) for name in metrics]))
+        known[1](content)
         return True
 
     def make_room(self) -> None:
