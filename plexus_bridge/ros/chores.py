@@ -14,6 +14,7 @@ from collections.abc import Callable
 from collections.abc import Coroutine
 from collections.abc import Generator
 import logging
+import threading
 import time
 from typing import Any
 
@@ -70,6 +71,12 @@ class Chores:
             future.set_result(result)
         # An executor looks at who waits before it sleeps, and that was before this.
         self._executor.wake()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until what was posted before is done; False if that takes too long."""
+        done = threading.Event()
+        self.post(done.set)
+        return done.wait(timeout_s)
 
     async def until(self, condition: Callable[[], bool], deadline: float, otherwise: str) -> None:
         """Wait for a condition; CommandError ``handler_error`` once `deadline` is over."""

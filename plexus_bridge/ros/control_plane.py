@@ -46,6 +46,9 @@ from plexus_bridge.teleop.commands import offer_driving
 
 log = logging.getLogger(__name__)
 
+# How long the end of the bridge waits for its node to cancel what it began.
+CANCEL_S = 1.0
+
 
 class ControlPlane:
     """
@@ -141,6 +144,9 @@ class ControlPlane:
             self._driver.close()
         self._programs.close()
         self.dispatcher.close()
+        # Before the node goes: nobody else could cancel its goals afterwards.
+        if not self._chores.drain(CANCEL_S):
+            log.warning('the node is held up; goals of actions may go on')
         if self._runs is not None:
             self._runs.close()
 

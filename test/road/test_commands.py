@@ -119,7 +119,7 @@ def test_the_dashboard_commands_the_robot_and_a_killed_bridge_runs_nothing_twice
 
 @pytest.mark.road
 def test_a_flood_of_commands_is_refused_and_telemetry_goes_on(start, start_bridge, wait_until):
-    """1,000 command_run a second for three seconds, on the socket that carries the telemetry."""
+    """1,000 command_run a second for two seconds, on the socket that carries the telemetry."""
     stamps: list[float] = []
     ends: dict[str, str] = {}
     flood: list[float] = []
@@ -133,7 +133,7 @@ def test_a_flood_of_commands_is_refused_and_telemetry_goes_on(start, start_bridg
                 if len(stamps) == 20 and not flood:
                     begun = time.monotonic()
                     flood.append(begun)
-                due = min(3000, int((time.monotonic() - begun) * 1000)) if flood else 0
+                due = min(2000, int((time.monotonic() - begun) * 1000)) if flood else 0
                 for number in range(sent, due):
                     connection.send(json.dumps({
                         'type': 'command_run', 'run_id': f'r{number}', 'command': 'patrol',
@@ -154,11 +154,11 @@ def test_a_flood_of_commands_is_refused_and_telemetry_goes_on(start, start_bridg
     with ScriptedSocket(script) as gateway:
         start('plexus_bridge.nodes.simulated_robot')
         bridge = start_bridge(gateway.url, PLEXUS_API_KEY='plx_test')
-        wait_until(lambda: flood and time.monotonic() > flood[0] + 4.0, 'the flood is over', 40.0)
+        wait_until(lambda: flood and time.monotonic() > flood[0] + 2.5, 'the flood is over', 40.0)
         bridge.stop(signal.SIGTERM)
     assert set(ends.values()) <= {'busy', 'cancelled'}
-    assert list(ends.values()).count('busy') > 2500
-    during = [stamp for stamp in stamps if flood[0] < stamp < flood[0] + 3.0]
+    assert list(ends.values()).count('busy') > 1600
+    during = [stamp for stamp in stamps if flood[0] < stamp < flood[0] + 2.0]
     gaps = [after - before for before, after in pairwise(during)]
-    assert len(during) > 20, 'ten frames a second go on'
+    assert len(during) > 13, 'ten frames a second go on'
     assert max(gaps) < 0.6, gaps

@@ -37,8 +37,12 @@ class Rig:
         self.gateway = GatewayClient(self.port, home)
         self._start = start
         self._map = folder / 'robot.yaml'
-        self.gateway_process = start('plexus_bridge.gateway.serve', '--port', str(self.port))
+        self.start_gateway()
         start('plexus_bridge.nodes.simulated_robot', '--ros-args', '-p', 'patrol:=false')
+
+    def start_gateway(self) -> None:
+        self.gateway_process = self._start(
+            'plexus_bridge.gateway.serve', '--port', str(self.port))
 
     def start_bridge(self, **teleop: Any) -> Any:
         self._map.write_text(teleop_map(self.gateway.url, **teleop))
@@ -73,8 +77,20 @@ def test_an_order_is_on_the_topic_within_20_ms_and_every_stop_stops(rig, recorde
     operator = rig.operator()
     drive_until_fast(recorder, operator, 0.3)  # all have found each other
     # The aim is p99 under 20 ms on a machine that does nothing else; here others may be at work.
-    assert median(latencies(recorder, operator, 60)) < 20.0
+    assert median(latencies(recorder, operator, 60, 50.0)) < 20.0
+    what_the_operator_does_stops_the_robot(recorder, operator)
+    a_gateway_that_is_killed_stops_the_robot(rig, recorder, wait_until)
+    a_bridge_that_is_told_to_end_stops_the_robot(rig, recorder)
+    a_bridge_that_is_killed_leaves_it_to_the_base(rig, recorder)
+    # Hung up while the robot was driven, and still all of it is told.
+    told = str(rig.gateway.get('/v1/sources/robot-1/events'))
+    for text in ('teleop.started', 'Ada drives', 'stopped: no order for 300 ms', 'teleop.ended',
+                 'Ada no longer drives: the operator released the robot', 'stopped: link lost',
+                 'Ada no longer drives: the bridge ends'):
+        assert text in told, told
 
+
+def what_the_operator_does_stops_the_robot(recorder, operator):
     drive_until_fast(recorder, operator, 0.6)
     stop = measure_stop(recorder, lambda: None)  # silence
     assert stop.zero_s is not None
@@ -87,36 +103,33 @@ def test_an_order_is_on_the_topic_within_20_ms_and_every_stop_stops(rig, recorde
     assert stop.zero_s is not None
     assert stop.zero_s < 0.2, 'the gateway releases the lease of whoever is gone'
 
+
+def a_gateway_that_is_killed_stops_the_robot(rig, recorder, wait_until):
     operator = rig.operator()
     drive_until_fast(recorder, operator, 0.6)
-    stop = measure_stop(recorder, lambda: bridge.process.send_signal(signal.SIGTERM))
-    assert stop.zero_s is not None
-    assert stop.zero_s < 0.2
-    assert bridge.wait() == 0
-    operator.close()
-    events = rig.gateway.get('/v1/sources/robot-1/events')
-    told = str(events)
-    for text in ('teleop.started', 'Ada drives', 'stopped: no order for 300 ms', 'teleop.ended',
-                 'Ada no longer drives: the operator released the robot'):
-        assert text in told, events
-
-
-def test_a_gateway_or_a_bridge_that_is_killed_stops_the_robot(rig, recorder, wait_until):
-    bridge = rig.start_bridge()
-    wait_until(lambda: rig.gateway.knows('robot-1'), f'the bridge is connected; {bridge.output}')
-    operator = rig.operator()
-    drive_until_fast(recorder, operator, 0.6)
-    stop = measure_stop(recorder, lambda: rig.gateway_process.process.kill())
+    stop = measure_stop(recorder, rig.gateway_process.process.kill)
     assert stop.zero_s is not None
     assert stop.zero_s < 0.3
     operator.close()
-    assert 'robot' in bridge.output
-
-    rig.gateway_process = rig._start('plexus_bridge.gateway.serve', '--port', str(rig.port))
+    rig.start_gateway()
     wait_until(rig.gateway.is_up, 'the gateway is back')
+
+
+def a_bridge_that_is_told_to_end_stops_the_robot(rig, recorder):
     operator = rig.operator()
     drive_until_fast(recorder, operator, 0.6)
-    stop = measure_stop(recorder, lambda: bridge.process.kill())
+    stop = measure_stop(recorder, lambda: rig.bridge.process.send_signal(signal.SIGTERM))
+    assert stop.zero_s is not None
+    assert stop.zero_s < 0.2
+    assert rig.bridge.wait() == 0
+    operator.close()
+
+
+def a_bridge_that_is_killed_leaves_it_to_the_base(rig, recorder):
+    rig.start_bridge()
+    operator = rig.operator()
+    drive_until_fast(recorder, operator, 0.6)
+    stop = measure_stop(recorder, rig.bridge.process.kill)
     # Nobody says zero any more: the base's own time-out is what stops the robot.
     assert stop.standstill_s < 0.5 + BRAKE_S + SLACK_S
     operator.close()

@@ -87,7 +87,8 @@ class Robot:
             return result
         return ActionServer(
             self.node, Fibonacci, '/count', handlers.pop('execute', execute),
-            cancel_callback=lambda _: CancelResponse.ACCEPT, **handlers)
+            cancel_callback=handlers.pop('cancel_callback', lambda _: CancelResponse.ACCEPT),
+            **handlers)
 
 
 class Bridge:
@@ -336,6 +337,25 @@ def test_cancelling_a_run_cancels_its_goal(bridge, robot):
     end = bridge.end('r')
     assert (end['error_code'], end['error_message']) == (
         'cancelled', 'action /count was cancelled')
+    server.destroy()
+
+
+def test_the_end_of_the_bridge_cancels_its_goals(bridge, robot):
+    cancelled = threading.Event()
+
+    def cancel(_: Any) -> CancelResponse:
+        cancelled.set()
+        return CancelResponse.ACCEPT
+
+    server = robot.action(cancel_callback=cancel)
+    bridge.offer(COUNT.format(timeout=10))
+    bridge.run('r', 'count', order=1)
+    wait(lambda: robot.called, 'the goal is carried out')
+    bridge.dispatcher.close()
+    assert bridge.chores.drain(5.0)
+    bridge.executor.shutdown()  # as the bridge does at once
+    assert cancelled.wait(5.0)
+    assert bridge.end('r')['error_code'] == 'cancelled'
     server.destroy()
 
 
