@@ -16,8 +16,10 @@ from plexus_bridge.authoring.source import Source
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
+from plexus_bridge.mapping.plan import Place
 from plexus_bridge.mapping.plan import plan
 from plexus_bridge.mapping.plan import PlannedRule
+from plexus_bridge.mapping.plan import problems_of
 from plexus_bridge.mapping.plan import Rule
 from plexus_bridge.mapping.sinks import PointSink
 from plexus_bridge.mapping.topic import Mapper
@@ -44,6 +46,8 @@ class RuleReport:
     unreadable: int = 0
     points: int = 0
     problem: str = ''
+    # What does not fit, and where in the map.
+    misfits: list[tuple[Place, str]] = field(default_factory=list)
     # Why the first message that could not be read was so, and why there is no point at all.
     trouble: str = ''
     nothing: str = ''
@@ -142,7 +146,9 @@ def _mapper(planned: PlannedRule, report: RuleReport, captures: Mapping[str, str
         report.problem = f'saw {", ".join(types)} on this topic, expected {wanted}'
         return None
     try:
-        return planned.mapper(source.layout(report.type), report.topic, captures)
+        layout = source.layout(report.type)
+        report.misfits = list(problems_of(planned, layout, report.topic, captures))
+        return planned.mapper(layout, report.topic, captures)
     except MappingError as error:
         report.problem = str(error)
         return None

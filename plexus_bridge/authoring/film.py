@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+import difflib
 
 from plexus_bridge.authoring.source import Source
 from plexus_bridge.counters import Counters
@@ -25,7 +26,9 @@ class CameraReport:
 
     rule: CameraRule
     type: str = ''
+    # Messages that were looked at, and all that came: a look at a graph keeps some only.
     messages: int = 0
+    of_messages: int = 0
     pictures: int = 0
     bytes: int = 0
     unusable: int = 0
@@ -62,13 +65,18 @@ def film(rules: tuple[CameraRule, ...], source: Source, counters: Counters) -> l
     for message in source.messages(list(running)):
         for filming in running[message.topic]:
             _take(filming, message.data, message.time_ns)
+    for report in reports:
+        if not report.messages and not report.problem:
+            report.problem = 'there is no message on this topic'
     return reports
 
 
 def _begin(report: CameraReport, topic: str, source: Source, counters: Counters
            ) -> _Filming | None:
     if topic not in source.topics:
-        report.problem = f'no such topic in {source.name}'
+        near = difflib.get_close_matches(topic, source.topics, 1)
+        hint = f'; did you mean {near[0]}?' if near else ''
+        report.problem = f'no such topic in {source.name}{hint}'
         return None
     types = [kind for kind in source.topics[topic].types if kind in (IMAGE, COMPRESSED_IMAGE)]
     wanted = report.rule.type or next(iter(types), '')
@@ -77,6 +85,7 @@ def _begin(report: CameraReport, topic: str, source: Source, counters: Counters
                           f'{report.rule.type or f"{IMAGE} or {COMPRESSED_IMAGE}"}')
         return None
     report.type = wanted
+    report.of_messages = source.topics[topic].count
     frames = _WideLink()
     frames.opened()
     try:
@@ -108,12 +117,13 @@ def film_text(reports: list[CameraReport], seconds: float) -> Iterator[str]:
     for report in reports:
         name = f'camera {report.rule.camera_id} ({report.rule.topic})'
         if report.problem:
-            yield f'{name} sends nothing: {report.problem}'
+            yield f'{name} gives nothing: {report.problem}'
             continue
         if report.pictures:
+            seen = seconds * min(1, report.messages / max(report.of_messages, 1))
             yield (f'{name}: {report.pictures} of {report.messages} messages, '
-                   f'{report.pictures / seconds:.1f} pictures/s of '
+                   f'{report.pictures / seen:.1f} pictures/s of '
                    f'{report.bytes / report.pictures / 1000:.0f} kB, '
-                   f'{report.bytes / seconds / 1000:.0f} kB/s where the link carries it')
+                   f'{report.bytes / seen / 1000:.0f} kB/s where the link carries it')
         if report.unusable:
             yield f'{name}: {report.unusable} pictures cannot be used: {report.trouble}'

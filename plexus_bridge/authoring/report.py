@@ -8,25 +8,17 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from plexus_bridge.authoring.dry_run import DryRun
-from plexus_bridge.authoring.dry_run import RuleReport
 from plexus_bridge.authoring.source import Source
 from plexus_bridge.config.document import place_text
 from plexus_bridge.config.map import RobotMap
-from plexus_bridge.errors import Problem
 
 
 def problems_text(robot_map: RobotMap, result: DryRun) -> Iterator[str]:
     """Yield each rule's problems as ``file:line:column: where: text``."""
     for rule in result.problems:
-        for line in rule.problem.splitlines():
-            yield str(_problem(robot_map, rule, line))
-
-
-def _problem(robot_map: RobotMap, rule: RuleReport, text: str) -> Problem:
-    document = robot_map.document
-    line, column = document.places.get(rule.rule.place, (0, 0))
-    where = place_text(rule.rule.place)
-    return Problem(document.file, line, column, where, f'{rule.topic}: {text}')
+        for place, line in rule.misfits or [
+                (rule.rule.place, line) for line in rule.problem.splitlines()]:
+            yield str(robot_map.document.problem_at(place, f'{rule.topic}: {line}'))
 
 
 def report_text(robot_map: RobotMap, result: DryRun, source: Source) -> Iterator[str]:

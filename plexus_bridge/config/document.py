@@ -46,11 +46,15 @@ class Document:
 
     def problem(self, place: Place, text: str) -> None:
         """Note what is wrong at a place, or at the nearest place around it that has a line."""
+        self.problems.append(self.problem_at(place, text))
+
+    def problem_at(self, place: Place, text: str) -> Problem:
+        """Return what is wrong at a place with its line and column, without a note of it."""
         known = place
         while known and known not in self.places:
             known = known[:-1]
         line, column = self.places.get(known, (0, 0))
-        self.problems.append(Problem(self.file, line, column, place_text(place), text))
+        return Problem(self.file, line, column, place_text(place), text)
 
     def check(self, schema: Mapping[str, Any]) -> None:
         """Note every difference from a JSON Schema (draft 7)."""

@@ -73,6 +73,16 @@ class RobotMap:
     teleop: TeleopRule | None = None
     delivery: Delivery = Delivery()
 
+    def summary(self) -> str:
+        """Return what is in it, for people: ``5 metric rules, 1 camera``; '' for nothing."""
+        graph = len(self.events) + len(self.graph)
+        counted = [f'{count} {name}{"" if count == 1 else "s"}' for count, name in (
+            (len(self.metrics), 'metric rule'), (graph, 'event rule'), (len(self.video), 'camera'),
+            (len(self.commands), 'command')) if count]
+        return ', '.join([*counted, *(name for name, has in (
+            ('teleop', self.teleop is not None), ('execute', bool(self.execute.allow)),
+            ('configurable_nodes', bool(self.configurable_nodes))) if has)])
+
 
 def load_map(file: Path | str, environment: Mapping[str, str] | None = None) -> RobotMap:
     """Read and check a map file; ConfigError has every problem as file:line:column."""

@@ -24,6 +24,8 @@ from plexus_bridge.mapping.topic import make_mapper
 from plexus_bridge.mapping.topic import Mapper
 
 Rule = MetricRule | EventRule
+# Where something stands in a map: keys and positions from its root on.
+Place = tuple[str | int, ...]
 Sinks = Mapping[str, Sink]
 
 
@@ -79,13 +81,35 @@ def plan(metrics: Sequence[MetricRule], events: Sequence[EventRule], sinks: Sink
                 dict.fromkeys(sinks, box.make_ring()), counters)
 
 
-def problems_of(planned: PlannedRule, message: Message, captures: Mapping[str, str]
-                ) -> Iterator[str]:
-    """Yield what does not fit between a rule and a type, line by line."""
+def problems_of(planned: PlannedRule, message: Message, topic: str,
+                captures: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
+    """Yield what does not fit between a rule and a type, and where in the map it stands."""
+    rule = planned.rule
+    lines = _lines(planned, message, topic, captures)
+    if not lines:
+        return
+    # Each field alone says which of them a line is about.
+    alone = [
+        _lines(replace(planned, rule=replace(rule, fields=(field,))), message, topic, captures)
+        for field in rule.fields]
+    for line in lines:
+        about = [index for index, told in enumerate(alone) if line in told]
+        place: Place = rule.place
+        if len(about) == 1 or (about and len(about) < len(alone)):
+            # The same line twice: of two fields that say the same.
+            index = about[0]
+            alone[index].remove(line)
+            place = (*place, 'fields', index, *(('path',) if line.startswith('path ') else ()))
+        yield place, line
+
+
+def _lines(planned: PlannedRule, message: Message, topic: str, captures: Mapping[str, str]
+           ) -> list[str]:
     try:
-        planned.mapper(message, planned.rule.topic, captures)
+        planned.mapper(message, topic, captures)
     except MappingError as error:
-        yield from str(error).splitlines()
+        return str(error).splitlines()
+    return []
 
 
 def plan_to_check(metrics: Sequence[MetricRule], events: Sequence[EventRule]

@@ -49,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
         if args.bag:
             with Bag(args.bag) as bag:
                 source = BagSource(bag)
-                _check_commands(robot_map, source.layout)
+                _check_types(robot_map, source.layout)
                 return _try(robot_map, source, strict=args.strict)
-        _check_commands(robot_map)
+        _check_types(robot_map)
         if args.live:
             from plexus_bridge.ros.survey import survey
             with survey(args.seconds) as graph:
@@ -62,44 +62,46 @@ def run(args: argparse.Namespace) -> int:
     except BagError as error:
         print(f'plexus-bridge check: {error}', file=sys.stderr)
         return EXIT_FAILURE
-    rules = sum(map(len, (
-        robot_map.metrics, robot_map.events, robot_map.graph, robot_map.video)))
-    commands = len(robot_map.commands)
-    if not rules and not commands:
+    if not (summary := robot_map.summary()):
         print(f'{args.map}: has no rules, so nothing would be sent; plexus-bridge init '
               'proposes some', file=sys.stderr)
         return 0
-    counted = f'{rules} rule{"" if rules == 1 else "s"}' + (
-        f', {commands} command{"" if commands == 1 else "s"}' if commands else '')
-    print(f'{args.map}: {counted}, no problem found; with --bag or '
-          '--live it is tried on messages, and its paths on their types')
+    print(f'{args.map}: {summary}: no problem found; with --bag or --live it is tried on '
+          'messages, and its paths on their types')
     return 0
 
 
-def _check_commands(robot_map: RobotMap, recorded: Callable[[str], Message] | None = None) -> None:
-    if not robot_map.commands:
+def _check_types(robot_map: RobotMap, recorded: Callable[[str], Message] | None = None) -> None:
+    typed = any(rule.type for rule in robot_map.metrics) or any(
+        rule.type for rule in robot_map.events)
+    if not typed and not robot_map.commands:
         return
     try:
         from plexus_bridge.ros.command_check import check_commands
+        from plexus_bridge.ros.known_types import check_rule_types
     except ImportError:
-        print('commands: there is no ROS 2 here, so their types were not looked at',
+        named = ' and '.join([*(['rules with "type:"'] if typed else []),
+                              *(['commands'] if robot_map.commands else [])])
+        print(f'{named}: there is no ROS 2 here, so their types were not looked at',
               file=sys.stderr)
         return
-    for line in check_commands(robot_map, recorded):
-        print(f'command {line}, so it was not looked at', file=sys.stderr)
+    for line in (*check_rule_types(robot_map, recorded),
+                 *(f'command {line}' for line in check_commands(robot_map, recorded))):
+        print(f'{line}, so it was not looked at', file=sys.stderr)
 
 
 def _try(robot_map: RobotMap, source: Source, *, strict: bool) -> int:
     result = dry_run(robot_map, source)
     print('\n'.join(report_text(robot_map, result, source)))
-    if robot_map.video and isinstance(source, BagSource):
-        reports = film(robot_map.video, source, result.counters)
-        print('\n'.join(film_text(reports, max(source.seconds, 1e-9))))
+    cameras = film(robot_map.video, source, result.counters)
+    for line in film_text(cameras, max(source.seconds, 1e-9)):
+        print(line)
     problems = list(problems_text(robot_map, result))
     if problems:
         print('\n'.join(problems), file=sys.stderr)
         return EXIT_CONFIGURATION
-    silent = sum(bool(rule.nothing) for rule in result.rules)
+    silent = sum(bool(rule.nothing) for rule in result.rules) \
+        + sum(not camera.pictures for camera in cameras)
     if strict and silent:
         print(f'plexus-bridge check: {silent} rule{" gives" if silent == 1 else "s give"} '
               'nothing, see above', file=sys.stderr)

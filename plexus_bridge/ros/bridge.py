@@ -23,7 +23,6 @@ from plexus_bridge.client.link import Link
 from plexus_bridge.client.runs import Runs
 from plexus_bridge.client.settings import Arguments
 from plexus_bridge.client.settings import read_settings
-from plexus_bridge.commands.check import command_problems
 from plexus_bridge.config.credentials import find_api_key
 from plexus_bridge.config.credentials import find_gateway_url
 from plexus_bridge.config.credentials import find_source_id
@@ -39,19 +38,14 @@ from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.delivery.own_metrics import OwnMetrics
 from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import JournalError
-from plexus_bridge.errors import MappingError
 from plexus_bridge.errors import PointError
 from plexus_bridge.mapping.plan import plan
-from plexus_bridge.mapping.plan import plan_to_check
-from plexus_bridge.mapping.plan import problems_of
-from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.points import check_source_id
 from plexus_bridge.protocol.device import Hello
 from plexus_bridge.ros.control_plane import ControlPlane
 from plexus_bridge.ros.graph_events import GraphEvents
 from plexus_bridge.ros.intake import Intake
-from plexus_bridge.ros.layouts import message_layout
-from plexus_bridge.ros.layouts import part_layout
+from plexus_bridge.ros.known_types import check_known_types
 from plexus_bridge.ros.logs import log_to_ros
 from plexus_bridge.ros.logs import stop_logging_to_ros
 from plexus_bridge.ros.own_topics import OwnTopics
@@ -189,7 +183,7 @@ class Bridge:
             if self._map.delivery.own_metrics else None
         self._outbox.now_ms = self._stamping.now_ms
         self._status = StatusPublisher(node, self, source_id, config_file, gateway_url)
-        log.info('source %s: %d rules of %s, to %s', source_id, len(self._map.metrics),
+        log.info('source %s: %s of %s, to %s', source_id, self._map.summary() or 'nothing',
                  config_file, gateway_url)
 
     @property
@@ -293,25 +287,3 @@ def _file_name(source_id: str) -> str:
         return source_id
     digest = hashlib.sha256(source_id.encode()).hexdigest()[:16]
     return f'{source_id[:LONGEST_NAME - 17]}-{digest}'
-
-
-def check_known_types(robot_map: RobotMap) -> None:
-    """Raise ConfigError for rules whose type is given and does not have what they name."""
-    document = robot_map.document
-    for planned in plan_to_check(robot_map.metrics, robot_map.events):
-        rule = planned.rule
-        if rule.type is None:
-            continue
-        try:
-            layout = message_layout(rule.type)
-        except MappingError as error:
-            document.problem((*rule.place, 'type'), str(error))
-            continue
-        captures = dict.fromkeys(TopicPattern(rule.topic).names, '1')
-        for line in problems_of(planned, layout, captures):
-            fields = (*rule.place, 'fields')
-            document.problem(fields if fields in document.places else rule.place, line)
-    for command in robot_map.commands:
-        for place, text in command_problems(command, part_layout):
-            document.problem(place, text)
-    document.raise_problems()

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import importlib.util
 
 from plexus_bridge.commands.check import command_problems
 from plexus_bridge.commands.steps import ActionStep
@@ -13,6 +12,7 @@ from plexus_bridge.commands.steps import PublishStep
 from plexus_bridge.commands.steps import ServiceStep
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.mapping.layout import Message
+from plexus_bridge.ros.known_types import is_installed
 from plexus_bridge.ros.layouts import part_layout
 
 
@@ -27,14 +27,14 @@ def check_commands(robot_map: RobotMap,
     unknown: list[str] = []
 
     def layout_of(type_name: str, part: str) -> Message:
-        if _is_installed(type_name) or recorded is None or part:
+        if is_installed(type_name) or recorded is None or part:
             return part_layout(type_name, part)
         return recorded(type_name)
 
     for rule in robot_map.commands:
         missing = [step.type for step in rule.steps
                    if isinstance(step, ServiceStep | ActionStep | PublishStep) and step.type
-                   and not _is_installed(step.type)
+                   and not is_installed(step.type)
                    and not (isinstance(step, PublishStep) and recorded is not None)]
         if missing:
             unknown.append(f'{rule.declaration.name}: {", ".join(missing)} is not installed here')
@@ -43,7 +43,3 @@ def check_commands(robot_map: RobotMap,
             robot_map.document.problem(place, text)
     robot_map.document.raise_problems()
     return unknown
-
-
-def _is_installed(type_name: str) -> bool:
-    return importlib.util.find_spec(type_name.partition('/')[0]) is not None

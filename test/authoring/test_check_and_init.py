@@ -82,7 +82,7 @@ def robot_map(tmp_path):
 def test_a_right_map_is_called_right(call, robot_map):
     code, out, err = call(check, robot_map('  - topic: /imu/data\n'))
     assert (code, err) == (0, '')
-    assert '1 rule, no problem found' in out
+    assert '1 metric rule: no problem found' in out
 
 
 def test_a_wrong_map_is_told_with_line_and_column(call, robot_map):
@@ -123,12 +123,23 @@ def test_a_rule_that_gives_nothing_fails_only_a_strict_check(call, robot_map, ba
     assert 'metrics[1] (/batery) gives nothing: no such topic in' in out
 
 
+def test_a_camera_that_gives_nothing_is_told_and_fails_a_strict_check(call, robot_map, bag):
+    file = robot_map('  - topic: /imu/data\nvideo:\n'
+                     '  - {topic: /camera/image_rw, camera_id: a}\n'
+                     '  - {topic: /battery, camera_id: b}\n')
+    code, out, err = call(check, '--strict', '--bag', str(bag), file)
+    assert (code, err) == (1, 'plexus-bridge check: 2 rules give nothing, see above\n')
+    assert 'camera a (/camera/image_rw) gives nothing: no such topic in ' in out
+    assert 'did you mean /camera/image_raw?' in out
+    assert 'camera b (/battery) gives nothing: saw sensor_msgs/msg/BatteryState, exp' in out
+
+
 def test_paths_that_the_recordings_types_do_not_have_are_told(call, robot_map, bag):
     code, _, err = call(check, '--bag', str(bag), robot_map(
         '  - topic: /battery\n    fields: [{path: voltag, metric: volts}]\n'))
     assert code == 78
-    assert ("robot.yaml:3:5: metrics[0]: /battery: path voltag: sensor_msgs/msg/BatteryState has "
-            "no field 'voltag'; did you mean 'voltage'?") in err
+    assert ('robot.yaml:4:15: metrics[0].fields[0].path: /battery: path voltag: '
+            "sensor_msgs/msg/BatteryState has no field 'voltag'; did you mean 'voltage'?") in err
 
 
 def test_a_recording_that_is_not_there_is_told(call, robot_map):

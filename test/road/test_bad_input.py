@@ -118,7 +118,8 @@ def test_texts_of_the_command_line_stay_what_they_are(start, tmp_path, wait_unti
     (tmp_path / 'a: b.yaml').write_text(GOOD)
     program = start('plexus_bridge.cli', 'run', 'a: b.yaml', '--source-id', '007',
                     PLEXUS_API_KEY='plx_test')
-    wait_until(lambda: 'source 007: 1 rules of a: b.yaml' in program.output, 'the bridge runs')
+    wait_until(lambda: 'source 007: 1 metric rule of a: b.yaml' in program.output,
+               'the bridge runs')
     assert program.stop() == 0
 
 
