@@ -304,7 +304,8 @@ class Link:
             elif isinstance(event, device_events.Trouble):
                 self._counters.add('gateway_complaints')
                 if self._news.is_new(f'{event.code} {event.detail}'):
-                    log.warning('the gateway complains: %s %s', event.code, event.detail)
+                    log.warning('the gateway complains: %s %s%s', event.code, event.detail,
+                                f'; {event.remedy}' if event.remedy else '')
             elif not (self._control and self._control.receive(event.body, time.monotonic())):
                 log.info('message %r of the gateway is not known here', event.kind)
         self._write_messages()

@@ -111,12 +111,12 @@ class Fields:
         """Return all fields as they came."""
         return self._body
 
-    def flag(self, name: str) -> bool:
-        """Return a boolean, false if there is none."""
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Return a boolean, the default if there is none."""
         value = self._body.get(name)
         if value is not None and not isinstance(value, bool):
             raise RequestError(400, f'{name}: saw {shown(value)}, expected true or false')
-        return value is True
+        return default if value is None else value
 
     def seconds(self, name: str, maximum: int) -> int | None:
         """Return a whole number of seconds from 1 on, None if there is none."""

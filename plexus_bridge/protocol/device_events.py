@@ -9,6 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+_REMEDIES = {'commands_not_permitted': (
+    'telemetry goes on, but nobody can command or drive this device: pair it anew (plexus-bridge '
+    'gateway pair; then on the device plexus-bridge pair --code CODE --force), or give it a key '
+    'that may (plexus-bridge gateway keys create --receive-commands)')}
 
 @dataclass(frozen=True)
 class Authenticated:
@@ -61,6 +65,11 @@ class Trouble:
 
     code: str
     detail: str
+
+    @property
+    def remedy(self) -> str:
+        """What whoever runs the device can do about it, empty if that is not known."""
+        return _REMEDIES.get(self.code, '')
 
 
 @dataclass(frozen=True)

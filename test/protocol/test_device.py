@@ -284,3 +284,8 @@ def test_delays_double_up_to_a_minute_with_jitter():
 def test_a_goodbye_is_followed_by_a_quick_return():
     backoff = Backoff(Random(1))
     assert all(0.1 <= backoff.next_delay(goodbye=True) <= 0.5 for _ in range(50))
+
+
+def test_a_complaint_that_somebody_can_do_something_about_says_what():
+    assert '--receive-commands' in Trouble('commands_not_permitted', '').remedy
+    assert Trouble('REDIS_UNAVAILABLE', 'down').remedy == ''

@@ -88,7 +88,8 @@ async def decide(request: Request) -> Response:
     fields = await read_fields(request)
     action = fields.choice('action', ('approve', 'deny'), default='approve')
     now_ms = wall_ms()
-    wanted = read_key_request(fields, now_ms) if action == 'approve' else None
+    wanted = read_key_request(
+        fields, now_ms, receive_commands=True) if action == 'approve' else None
     name = await gateway_of(request).store.execute(
         device_codes.decide, fields.text('user_code', 40), wanted, now_ms)
     return answer({'status': 'approved' if wanted else 'denied', 'name': name})

@@ -28,8 +28,9 @@ def add_folder_argument(parser: argparse.ArgumentParser) -> None:
                         help='folder of the gateway (default: as for the gateway itself)')
 
 
-def add_key_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what a key allows."""
+def add_key_arguments(
+        parser: argparse.ArgumentParser, *, receive_commands: bool = False) -> None:
+    """Add the options that say what a key allows; `receive_commands` is the default of that."""
     parser.add_argument('--name', type=_name, default='', help='what the key is for, as listed')
     parser.add_argument(
         '--scope', action='append', choices=SCOPES, metavar='SCOPE', dest='scopes',
@@ -39,8 +40,9 @@ def add_key_arguments(parser: argparse.ArgumentParser) -> None:
         '--source-id', type=_source_id, metavar='SLUG', dest='source_id',
         help='limit the key to one device')
     parser.add_argument(
-        '--receive-commands', action='store_true', dest='receive_commands',
-        help='let devices with this key declare commands')
+        '--receive-commands', action=argparse.BooleanOptionalAction, dest='receive_commands',
+        default=receive_commands, help='let devices with this key declare commands, or not; '
+        f'default: {"let them" if receive_commands else "not"}')
     parser.add_argument(
         '--expires', type=_duration, metavar='TIME', dest='expires_ms',
         help='after which the key is no longer accepted: 30m, 12h, 90d; default: never')

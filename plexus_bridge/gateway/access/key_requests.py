@@ -15,9 +15,13 @@ MAX_NAME = 200
 MAX_VALID_S = 100 * 366 * 86_400
 
 
-def read_key_request(fields: Fields, now_ms: int, name: str = '') -> KeyRequest:
+def read_key_request(
+        fields: Fields, now_ms: int, name: str = '', *, receive_commands: bool = False
+        ) -> KeyRequest:
     """
     Read `name`, `scopes`, `receive_commands`, `source_id` and `expires_in_s`, all optional.
+
+    The argument `receive_commands` is what counts where the request does not say it.
 
     RequestError 400 for what is wrong.
     """
@@ -29,5 +33,6 @@ def read_key_request(fields: Fields, now_ms: int, name: str = '') -> KeyRequest:
     valid_s = fields.seconds('expires_in_s', MAX_VALID_S)
     return KeyRequest(
         fields.label('name', MAX_NAME, default=name), frozenset(scopes) or DEFAULT_SCOPES,
-        fields.flag('receive_commands'), fields.source_id(refuse_uuid=True),
+        fields.flag('receive_commands', default=receive_commands),
+        fields.source_id(refuse_uuid=True),
         None if valid_s is None else now_ms + 1000 * valid_s)

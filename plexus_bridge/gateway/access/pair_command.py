@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = ('Without --approve and --deny it prints a code, which counts once and for '
                      f'{pairing.VALID_S // 60} minutes.')
     add_folder_argument(parser)
-    add_key_arguments(parser)
+    add_key_arguments(parser, receive_commands=True)
     decision = parser.add_mutually_exclusive_group()
     decision.add_argument('--approve', metavar='CODE', help='let in the device that shows CODE')
     decision.add_argument('--deny', metavar='CODE', help='turn away the device that shows CODE')

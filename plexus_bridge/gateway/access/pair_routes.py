@@ -45,10 +45,14 @@ router = APIRouter(prefix='/api/sources', default_response_class=Response)
 @router.post('/pair', status_code=201, dependencies=[Security(API_KEY)],
              responses=documented(400, 413, 429))
 async def begin_pairing(request: Request) -> Response:
-    """Make a pairing code for a key as `read_key_request` reads it; needs the scope ``*``."""
+    """
+    Make a pairing code for a key as `read_key_request` reads it; needs the scope ``*``.
+
+    Unless `receive_commands` is false, the device that is paired may declare commands.
+    """
     await authorise(request, '*')
     now_ms = wall_ms()
-    wanted = read_key_request(await read_fields(request), now_ms)
+    wanted = read_key_request(await read_fields(request), now_ms, receive_commands=True)
     begun = await gateway_of(request).store.execute(pairing.begin, wanted, now_ms)
     return answer(_told(begun, now_ms), 201)
 

@@ -163,18 +163,8 @@ class OperatorSocket:
         command, params, ttl_ms = (message.get(key) for key in ('command', 'params', 'ttl_ms'))
         ttl_s = (ttl_ms / 1000 if isinstance(ttl_ms, int | float)
                  and not isinstance(ttl_ms, bool) and 0 < ttl_ms < 1e9 else None)
-        return Request(command if isinstance(command, str) else '', self._named(command, params),
+        return Request(command if isinstance(command, str) else '', params,
                        self._operator, message.get('confirm'), ttl_s)
-
-    def _named(self, command: object, params: Any) -> Any:
-        """Return the parameters with the operator's name, for a command that asks for it."""
-        connection = self._gateway.devices.find(self._source_id)
-        declared = connection.declared.commands.get(str(command)) if connection else None
-        if declared is None or 'operator' not in declared.parameters or (
-                not isinstance(params, dict | None)) or 'operator' in (params or {}):
-            return params
-        longest = declared.parameters['operator'].spec.get('maxLength')
-        return {**(params or {}), 'operator': self._operator[:longest]}
 
     # -- what happens
 
@@ -205,7 +195,7 @@ class OperatorSocket:
 
         Whose key was revoked has nothing dangerous done any more, whatever he left.
         """
-        requests = [Request(RELEASE, self._named(RELEASE, {'lease': lease}), self._operator, True)
+        requests = [Request(RELEASE, {'lease': lease}, self._operator, True)
                     for lease in self._leases if lease]
         if self._on_close is not None:
             last = self._on_close if trusted else replace(self._on_close, confirm=None)

@@ -125,7 +125,7 @@ class CommandRuns:
             raise CommandError(
                 'unknown_command', f'{source_id} has not declared {request.command[:64]!r}; it '
                 f'has: {known}')
-        params = _params(request.params)
+        params = _named(_params(request.params), declaration, request.operator)
         declaration.check(params)
         _check_confirmation(declaration, source_id, request.confirm)
         wanted = declaration.expires_in_s if request.ttl_s is None else request.ttl_s
@@ -346,6 +346,14 @@ def _params(params: Any) -> dict[str, Any]:
         raise CommandError(
             'bad_params', f'params: saw {size} bytes, expected at most {MAX_RESULT_BYTES}')
     return params
+
+
+def _named(params: dict[str, Any], declaration: Declaration, operator: str) -> dict[str, Any]:
+    """Return the parameters with the operator's name, for a command that asks for it."""
+    asked = declaration.parameters.get('operator')
+    if asked is None or 'operator' in params:
+        return params
+    return {**params, 'operator': operator[:asked.spec.get('maxLength')]}
 
 
 def _check_confirmation(declaration: Declaration, source_id: str, confirm: object) -> None:

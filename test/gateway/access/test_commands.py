@@ -134,7 +134,13 @@ class TestPair:
         found = pairing.find(connection, out.strip())
         assert found is not None
         assert (found.wanted.name, found.wanted.source_id) == ('arm', 'arm-1')
+        assert found.wanted.receive_commands, 'a robot that is paired can be driven'
         assert 590_000 < found.expires_ms - wall_ms() <= 600_000
+
+    def test_a_device_that_shall_only_send(self, command: Command, connection: sqlite3.Connection):
+        found = pairing.find(connection, command('pair', '--no-receive-commands')[1].strip())
+        assert found is not None
+        assert not found.wanted.receive_commands
 
     def test_devices_are_approved_and_denied(
             self, command: Command, connection: sqlite3.Connection):

@@ -58,6 +58,14 @@ def test_a_code_becomes_a_key_where_that_is_asked_for(client: Any):
     assert 'source_id' not in told
 
 
+@pytest.mark.parametrize(('wanted', 'receives'), [
+    ({}, True), ({'receive_commands': True}, True), ({'receive_commands': False}, False)])
+def test_a_paired_device_may_be_commanded_unless_it_shall_not(
+        client: Any, wanted: dict[str, Any], receives: bool):
+    complete(client, begin(client, **wanted)['code'])
+    assert client.get('/api/keys')['keys'][-1]['receive_commands'] is receives
+
+
 def test_of_two_devices_with_one_code_one_gets_in(client: Any):
     code = begin(client)['code']
     with concurrent.futures.ThreadPoolExecutor(8) as threads:

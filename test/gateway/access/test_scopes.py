@@ -40,7 +40,8 @@ SCOPES = {
         ('PATCH', '/api/runs/{run_id}'), ('DELETE', '/api/runs/{run_id}'),
         ('POST', '/api/sessions'), ('PATCH', '/api/sessions/{session_id}'),
         ('POST', '/api/frames'), ('POST', f'{SOURCE}/commands'),
-        ('POST', f'{SOURCE}/command-runs'), ('POST', f'{SOURCE}/agent-messages')},
+        ('POST', f'{SOURCE}/command-runs'), ('POST', f'{SOURCE}/command-runs/{{run_id}}/cancel'),
+        ('POST', f'{SOURCE}/agent-messages')},
     None: {('GET', '/api/auth/verify-key')},
 }
 QUERY = '?metric=t&sources=kiln-7&ids=a'

@@ -44,6 +44,12 @@ def shown(client: Any, run: dict[str, Any]) -> dict[str, Any]:
 
 class TestDeclaredCommands:
 
+    def test_a_command_that_asks_for_its_operator_gets_the_name(self, client: Any, robot: Any):
+        ask(client, 'drive', params={'linear_x': 0.5})
+        assert robot.receive()['params'] == {'linear_x': 0.5, 'operator': 'first key'}
+        ask(client, 'drive', params={'linear_x': 0, 'operator': 'Ada'})
+        assert robot.receive()['params'] == {'linear_x': 0, 'operator': 'Ada'}
+
     def test_a_run_from_request_to_result(self, client: Any, robot: Any):
         run = ask(client, 'tare', params={'cell': 2})
         assert (run['state'], run['attempt'], run['operator']) == ('sent', 1, 'first key')
