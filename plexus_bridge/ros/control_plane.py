@@ -132,9 +132,10 @@ class ControlPlane:
         if self._driver is None:
             return
         tags = self._map.tags
-        for event in self._driver.take_events():
+        now_ms = time.time_ns() // 1_000_000 + clock_correction_ms
+        for stamp_ms, event in self._driver.stamped_events(now_ms):
             self._urgent.add(make_event(
-                event.name, event.text, time.time_ns() // 1_000_000 + clock_correction_ms,
+                event.name, event.text, stamp_ms,
                 {**tags, 'operator': event.operator} if event.operator else tags,
                 event.severity.value))
 

@@ -35,6 +35,7 @@ from plexus_bridge.config.map_teleop import TeleopRule
 from plexus_bridge.ros.polling import polled_subscription
 from plexus_bridge.ros.polling import PolledGroup
 from plexus_bridge.ros.waiting import Waiter
+from plexus_bridge.teleop.event_stamps import EventStamps
 from plexus_bridge.teleop.orders import Accepted
 from plexus_bridge.teleop.orders import Granted
 from plexus_bridge.teleop.orders import Order
@@ -89,6 +90,7 @@ class TeleopDriver:
         self._standstill = (
             _Standstill(node, rule.stop_confirm) if rule.stop_confirm is not None else None)
         self._was_stopping = False
+        self._stamps = EventStamps()
         self._thread = threading.Thread(target=self._run, name='plexus-teleop')
 
     def __enter__(self) -> TeleopDriver:
@@ -171,6 +173,12 @@ class TeleopDriver:
         with self._change:
             return self._teleop.events(_now())
 
+    def stamped_events(self, now_ms: int) -> list[tuple[int, TeleopEvent]]:
+        """Do as `take_events`, with Unix ms to each; `now_ms` is the present in these terms."""
+        events = self.take_events()
+        now = _now()
+        return [(self._stamps.stamp_ms(event.at, now, now_ms), event) for event in events]
+
     def clock_ms(self) -> float:
         """Return the clock by which orders are judged, in ms."""
         return round(_now() * 1000, 3)
@@ -206,7 +214,7 @@ class TeleopDriver:
         if pressed and pressed != self._rule.emergency_stop_topic:
             # Nobody will ever hear that it was let go.
             latched, pressed = latched or pressed, ''
-        self._teleop.restore(latched, pressed)
+        self._teleop.restore(latched, pressed, _now())
 
     def _keep(self) -> None:
         """Write down who stopped the robot; never before it was stopped, nor while it waits."""

@@ -38,7 +38,7 @@ class EventFolder:
         fold = self._folds.get(refusal.why)
         if fold is None:
             self._folds[refusal.why] = _Fold(now)
-            self._tell(refusal.why, refusal.text, operator)
+            self._tell(refusal.why, refusal.text, operator, now)
             return
         fold.more += 1
         fold.text = refusal.text
@@ -53,11 +53,11 @@ class EventFolder:
                 del self._folds[why]
                 continue
             more = f' (and {fold.more - 1} more)' if fold.more > 1 else ''
-            self._tell(why, fold.text + more, fold.operator)
+            self._tell(why, fold.text + more, fold.operator, now)
             self._folds[why] = _Fold(now)
         events, self._events = self._events, []
         return events
 
-    def _tell(self, why: Why, text: str, operator: str) -> None:
+    def _tell(self, why: Why, text: str, operator: str, now: float) -> None:
         self._events.append(TeleopEvent(
-            'teleop.refused', f'{why.value}: {text}', operator, Severity.WARN))
+            'teleop.refused', f'{why.value}: {text}', operator, now, Severity.WARN))

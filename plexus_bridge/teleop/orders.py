@@ -80,9 +80,14 @@ class Severity(enum.Enum):
 
 @dataclass(frozen=True)
 class TeleopEvent:
-    """Something for the timeline: `name` such as `teleop.started`, a sentence, who did it."""
+    """
+    Something for the timeline: `name` such as `teleop.started`, a sentence, who did it.
+
+    `at` is when it happened, in monotonic seconds.
+    """
 
     name: str
     text: str
     operator: str
+    at: float
     severity: Severity = Severity.INFO

@@ -142,7 +142,7 @@ class Teleop:
         if self._lease is None or self._lease.token != lease:
             return Refused(Why.OUT_OF_LEASE, 'this lease is not held, there is nothing to release')
         self._stop('released', now)
-        self._end_lease('the operator released the robot')
+        self._end_lease('the operator released the robot', now)
         return None
 
     def stop(self, operator: str, now: float) -> None:
@@ -151,14 +151,14 @@ class Teleop:
         self._stop(f'stop by {operator}', now, operator)
         if is_news:  # nobody drove, but whatever else moves the robot was interrupted
             self._events.add(TeleopEvent(
-                'teleop.stopped', f'stopped: stop by {operator}', operator, Severity.WARN))
-        self._end_lease(f'stopped by {operator}')
+                'teleop.stopped', f'stopped: stop by {operator}', operator, now, Severity.WARN))
+        self._end_lease(f'stopped by {operator}', now)
 
     def emergency_stop(self, who: str, now: float) -> None:
         """Stop at once and refuse to drive until `emergency_release`."""
         if not self._latched:
             self._latched = who or 'unknown'
-            self._tell_emergency(self._latched)
+            self._tell_emergency(self._latched, now)
         self._stop_for_emergency(who, now)
 
     def emergency_release(self, who: str, now: float) -> bool:
@@ -166,24 +166,24 @@ class Teleop:
         if not self._latched:
             return False
         self._latched = ''
-        self._tell_released(who)
+        self._tell_released(who, now)
         return True
 
     def button(self, name: str, now: float, *, pressed: bool) -> None:
         """Refuse to drive for as long as a button of the robot's is held down."""
         if pressed and not self._pressed:
             self._pressed = name
-            self._tell_emergency(name)
+            self._tell_emergency(name, now)
             self._stop_for_emergency(name, now)
         elif not pressed and self._pressed:
             self._pressed = ''
-            self._tell_released(name)
+            self._tell_released(name, now)
 
-    def restore(self, latched: str, pressed: str) -> None:
+    def restore(self, latched: str, pressed: str, now: float) -> None:
         """Begin with the emergency stop of an earlier process, which nobody has released."""
         self._latched, self._pressed = latched, pressed
         if self.emergency:
-            self._tell_emergency(f'{self.emergency}, before the bridge was started anew')
+            self._tell_emergency(f'{self.emergency}, before the bridge was started anew', now)
 
     # -- what the robot's side says
 
@@ -191,14 +191,14 @@ class Teleop:
         """Stop, because whoever drove cannot be heard any more."""
         if self._lease is not None or self._target != STANDSTILL:
             self._stop('link lost', now)
-            self._end_lease('the link to the gateway is lost')
+            self._end_lease('the link to the gateway is lost', now)
 
     def close(self, now: float) -> None:
         """Stop, and never drive again: soon nobody is there to stop the robot in time."""
         self._closed = True
         if self._lease is not None or self._target != STANDSTILL:
             self._stop('the bridge ends', now)
-            self._end_lease('the bridge ends')
+            self._end_lease('the bridge ends', now)
 
     def measured(self, *, standing: bool, now: float) -> None:
         """Take note of whether the robot stands, by its odometry."""
@@ -282,13 +282,13 @@ class Teleop:
             age_ms = lease.freshness.age_ms(order.issued_ms, now, order.echo_ms)
         except ClockSteppedError as error:
             self._stop('clock of the operator stepped', now)
-            self._end_lease(str(error))
+            self._end_lease(str(error), now)
             return Refused(Why.CLOCK, f'{error}; ask for a new lease')
         is_first = lease.seq < 0
         lease.seq = order.seq
         if age_ms > self._settings.max_age_ms:
             if is_first:  # by it the others' ages would be measured
-                self._end_lease('its first order came too late')
+                self._end_lease('its first order came too late', now)
             return Refused(
                 Why.STALE, f'the order may be {age_ms:.0f} ms old, expected at most '
                 f'{self._settings.max_age_ms:.0f}; a grant is to be answered at once, and then '
@@ -299,7 +299,7 @@ class Teleop:
 
     def _begin(self, operator: str, token: str, now: float) -> None:
         self._lease = _Lease(operator, token, Freshness(now), now)
-        self._events.add(TeleopEvent('teleop.started', f'{operator} drives', operator))
+        self._events.add(TeleopEvent('teleop.started', f'{operator} drives', operator, now))
 
     def _follow(self, target: Velocity, age_ms: float, now: float) -> None:
         settings = self._settings
@@ -323,32 +323,33 @@ class Teleop:
         self._stopping_since = now
         if was_moving:
             self._events.add(TeleopEvent(
-                'teleop.stopped', f'stopped: {reason}', operator or self.operator, Severity.WARN))
+                'teleop.stopped', f'stopped: {reason}', operator or self.operator, now,
+                Severity.WARN))
 
     def _stop_for_emergency(self, who: str, now: float) -> None:
         self._stop(f'emergency stop by {who}', now, who)
-        self._end_lease('emergency stop')
+        self._end_lease('emergency stop', now)
 
-    def _tell_emergency(self, who: str) -> None:
+    def _tell_emergency(self, who: str, now: float) -> None:
         self._events.add(TeleopEvent(
-            'teleop.emergency_stop', f'emergency stop by {who}', who, Severity.ERROR))
+            'teleop.emergency_stop', f'emergency stop by {who}', who, now, Severity.ERROR))
 
-    def _tell_released(self, who: str) -> None:
+    def _tell_released(self, who: str, now: float) -> None:
         rest = f', but {self.emergency} still stops the robot' if self.emergency else ''
         self._events.add(TeleopEvent(
-            'teleop.emergency_released', f'emergency stop released by {who}{rest}', who))
+            'teleop.emergency_released', f'emergency stop released by {who}{rest}', who, now))
 
     def _end_silent_lease(self, now: float) -> None:
         if self._lease and now >= self._lease.heard_at + self._settings.lease_s:
             if self._target != STANDSTILL:  # the lease is shorter than the dead man's time
                 self._stop('lease over', now)
-            self._end_lease(f'not heard for {self._settings.lease_s:g} s')
+            self._end_lease(f'not heard for {self._settings.lease_s:g} s', now)
 
-    def _end_lease(self, reason: str) -> None:
+    def _end_lease(self, reason: str, now: float) -> None:
         if self._lease is not None:
             self._events.add(TeleopEvent(
                 'teleop.ended', f'{self._lease.operator} no longer drives: {reason}',
-                self._lease.operator))
+                self._lease.operator, now))
             self._lease = None
 
     def _stopping(self, now: float) -> Velocity | None:
@@ -365,6 +366,6 @@ class Teleop:
             self._stopping_since = None
             self._events.add(TeleopEvent(
                 'teleop.still_moving', 'the robot was told to stop and its odometry does not show '
-                f'standstill after {LONGEST_STOP_S:.0f} s', self.operator, Severity.ERROR))
+                f'standstill after {LONGEST_STOP_S:.0f} s', self.operator, now, Severity.ERROR))
             return None
         return STANDSTILL

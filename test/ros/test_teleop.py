@@ -94,6 +94,24 @@ def test_an_order_is_published_at_once_and_repeated_until_the_dead_mans_time_is_
         'teleop.started', 'teleop.stopped']
 
 
+def test_events_of_a_burst_are_stamped_when_and_in_the_order_in_which_they_happened(make):
+    driver = make()
+    operator = Operator(driver)
+    operator.drive(linear_x=0.8)
+    before_ms = time.time_ns() // 1_000_000
+    driver.stop('Ada')
+    driver.emergency_stop('Ada')
+    operator.drive(linear_x=0.8)
+    happened_ms = time.time_ns() // 1_000_000 - before_ms
+    told = driver.stamped_events(10_000 + before_ms)
+    assert [event.name for _, event in told] == [
+        'teleop.started', 'teleop.stopped', 'teleop.ended', 'teleop.emergency_stop',
+        'teleop.refused']
+    stamps = [stamp for stamp, _ in told]
+    assert stamps == sorted(set(stamps))
+    assert all(-50 - happened_ms < stamp - before_ms - 10_000 <= 5 for stamp in stamps[1:])
+
+
 def test_a_release_is_published_before_it_is_answered(graph, make):
     arrived = graph.collect(Twist, '/cmd_vel')
     operator = Operator(make())

@@ -288,7 +288,7 @@ def test_letting_a_button_go_does_not_release_what_an_operator_stopped():
 
 def test_an_emergency_stop_of_before_a_restart_still_holds():
     teleop = make()
-    teleop.restore('Ada', '')
+    teleop.restore('Ada', '', 9.0)
     assert refusal(teleop, Order('operator'), 10.0) is Why.EMERGENCY_STOP
     assert teleop.output(10.0) == STANDSTILL
     assert names(teleop, 10.0) == ['teleop.emergency_stop', 'teleop.refused']
@@ -307,3 +307,14 @@ def test_a_stamp_from_which_no_age_can_be_told_is_refused(stamp):
     teleop = driving()
     asked = Order(**{**vars(order(2, 10.1)), 'issued_ms': stamp})
     assert refusal(teleop, asked, 10.1) is Why.INVALID
+
+
+def test_events_say_when_they_happened_in_that_order():
+    teleop = driving(10.0)
+    teleop.events(10.02)
+    teleop.stop('Ada', 10.1)
+    teleop.emergency_stop('Ada', 10.105)
+    refusal(teleop, order(2, 10.11), 10.11)
+    assert [(event.name, event.at) for event in teleop.events(10.15)] == [
+        ('teleop.stopped', 10.1), ('teleop.ended', 10.1), ('teleop.emergency_stop', 10.105),
+        ('teleop.refused', 10.11)]
