@@ -288,6 +288,9 @@ class Link:
     # -- what the session says
 
     def _handle(self, events: list[device_events.DeviceEvent]) -> None:
+        if self._control and any(isinstance(e, device_events.Disconnected) for e in events):
+            # Before all that waits for a disk or may fail: it is what stops a robot.
+            self._control.lost(time.monotonic())
         too_long = any(isinstance(event, device_events.Disconnected)
                        and event.code == CloseCode.TOO_BIG for event in events)
         for event in events:
@@ -370,8 +373,6 @@ class Link:
             self._write_messages()
         self._drop_socket(flush_s=0.0 if self._stop_by is None else LAST_WORDS_S)
         self._sending.lost()
-        if self._control is not None:
-            self._control.lost(time.monotonic())
         delay = self._connector.failed(goodbye=event.goodbye, refused=self._status.refused)
         self._status = replace(self._status, transport=Transport.NONE, detail=event.reason)
         if self._stop_by is None and not self._reconnecting:

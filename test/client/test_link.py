@@ -37,6 +37,7 @@ from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.delivery.video import VideoFrame
 from plexus_bridge.delivery.video import VideoFrames
+from plexus_bridge.errors import JournalError
 from plexus_bridge.errors import LinkError
 from plexus_bridge.protocol import backoff
 from plexus_bridge.protocol.backoff import Backoff
@@ -514,6 +515,39 @@ def test_the_control_plane_says_and_hears_its_own(robot_at):
     assert heard[0]['commands'] == [{'name': 'dock'}]
     assert heard[1] == {'type': 'answer', 'number': 7}
     assert control.calls == ['opened authenticated', 'ask', 'lost']
+
+
+def test_control_hears_of_the_end_before_a_disk_that_fails_is_asked(robot_at, monkeypatch):
+    """A robot that is driven is stopped by it, whatever becomes of frames on their way."""
+    gone = threading.Event()
+
+    def script(connection: ServerConnection) -> None:
+        connection.recv()
+        connection.send(json.dumps({'type': 'authenticated', 'acks': True}))
+        if not gone.is_set():
+            connection.recv()  # a frame that is never acknowledged
+            gone.set()
+            return
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                connection.recv()
+
+    control = Echo()
+    with ScriptedSocket(script) as gateway:
+        robot = robot_at(gateway.url, control=control)
+
+        def broken(_keys: object) -> int:
+            assert control.calls[-1] == 'lost'
+            control.calls.append('disk')
+            raise JournalError('no disk')
+
+        robot.until(lambda: robot.link.status.connections == 1, 'connected')
+        with monkeypatch.context() as failing:
+            failing.setattr(robot.outbox, 'give_back', broken)
+            robot.send(1)
+            robot.until(lambda: 'disk' in control.calls, 'the disk was asked')
+        robot.close()
+    assert control.calls[:3] == ['opened authenticated', 'lost', 'disk']
 
 
 def test_what_control_has_to_say_at_the_very_end_is_still_said(robot_at):
