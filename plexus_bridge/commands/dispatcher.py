@@ -98,10 +98,12 @@ class Dispatcher:
     # -- what there is to run
 
     def add(self, declaration: Declaration, target: Target, *, momentary: bool = False,
-            unlimited: bool = False) -> None:
+            unlimited: bool = False,
+            on_refused: Callable[[object, CommandError], None] | None = None) -> None:
         """Offer a command; the gateway hears of it when the link connects the next time."""
-        self._runs.add(Entry(declaration.name, target, declaration,
-                             declaration.concurrency == 'reject', momentary, unlimited))
+        self._runs.add(Entry(
+            declaration.name, target, declaration, declaration.concurrency == 'reject', momentary,
+            unlimited, on_refused))
 
     def add_legacy(self, name: str, target: Target, *, reject: bool = False) -> None:
         """Offer a command that is not declared, for `typed_command` only (section 9)."""
@@ -215,7 +217,12 @@ class Dispatcher:
                     raise CommandError('duplicate', f'run {known.run_id} is in progress')
                 told(known.run_id, known.body())
                 return None
-            entry, taken = self._runs.judge(request)
+            try:
+                entry, taken = self._runs.judge(request)
+            except CommandError as error:
+                if (offered := self._runs.find(command)) is not None:
+                    offered.refused(params, error)
+                raise
             record = self._local.begin(request.run_id, command)
             reports = LocalReports(self, self._local, record, told)
             run = self._runs.accept(entry, request, taken, reports, record, now)
@@ -232,6 +239,8 @@ class Dispatcher:
             budget = self._momentary_budget if momentary else self._budget
             if not (entry and entry.unlimited) and not budget.take(now):
                 self._refuse_flood(log_of_runs, request)
+                if entry is not None:
+                    entry.refused(request.params, _flood())
                 return
             known = log_of_runs.find(request.run_id)
             if known is not None:
@@ -243,6 +252,8 @@ class Dispatcher:
             except CommandError as error:
                 self.counters.add(f'command_runs_{error.code}')
                 log_of_runs.fail(record, error.code, str(error))
+                if entry is not None:
+                    entry.refused(request.params, error)
                 return
             log_of_runs.acknowledge(record)
             reports = GatewayReports(self, log_of_runs, record)
@@ -253,8 +264,7 @@ class Dispatcher:
     def _refuse_flood(self, reports: CommandReports, request: RunRequest) -> None:
         self.counters.add('command_runs_flood')
         if reports.find(request.run_id) is None:
-            reports.answer_unremembered(
-                request.run_id, 'busy', f'more than {RUNS_PER_S} commands a second')
+            reports.answer_unremembered(request.run_id, _flood().code, str(_flood()))
 
     # -- the other dialects
 
@@ -273,7 +283,9 @@ class Dispatcher:
             entry = self._runs.find(name)
             if not (entry and entry.unlimited) and not self._budget.take(now):
                 self.counters.add('command_runs_flood')
-                reports.fail('busy', f'more than {RUNS_PER_S} commands a second')
+                reports.fail(_flood().code, str(_flood()))
+                if entry is not None:
+                    entry.refused(message.get('params'), _flood())
                 return
             self._legacy_ids.append(identity)
             try:
@@ -284,6 +296,8 @@ class Dispatcher:
             except CommandError as error:
                 self.counters.add(f'command_runs_{error.code}')
                 reports.fail(error.code, str(error))
+                if entry is not None:
+                    entry.refused(message.get('params'), error)
 
     def _run_typed(self, entry: Entry | None, identity: str, params: object,
                    reports: LegacyReports, now: float) -> None:
@@ -342,3 +356,7 @@ class Dispatcher:
     def ended(self, run_id: str, command: str, record: RunRecord | None) -> None:
         """Take note that a run is over; `record` is what is kept of it."""
         self._runs.ended(run_id, command, record)
+
+
+def _flood() -> CommandError:
+    return CommandError('busy', 'more commands a second than are taken')

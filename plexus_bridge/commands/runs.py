@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections import deque
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Entry:
 
     `declaration` is None for legacy commands, which only have a name. A `momentary` command is
     over at once: neither it nor its statuses are kept. An `unlimited` one is never too frequent.
+    `on_refused` hears, with the parameters as they came, of requests that never got to the target.
     """
 
     name: str
@@ -47,6 +49,12 @@ class Entry:
     reject: bool
     momentary: bool = False
     unlimited: bool = False
+    on_refused: Callable[[object, CommandError], None] | None = None
+
+    def refused(self, params: object, error: CommandError) -> None:
+        """Tell whoever wants to know."""
+        if self.on_refused is not None:
+            self.on_refused(params, error)
 
 
 @dataclass(frozen=True)

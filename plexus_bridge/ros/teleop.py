@@ -167,6 +167,11 @@ class TeleopDriver:
             self._publish(now)
         self._waiter.wake()
 
+    def refused(self, operator: str, text: str) -> None:
+        """Take note of an order that was refused before it came here."""
+        with self._change:
+            self._teleop.refused(operator, text, _now())
+
     def take_events(self) -> Sequence[TeleopEvent]:
         """Return, once, what happened; an emergency stop by the button is on disk then."""
         self._keep()

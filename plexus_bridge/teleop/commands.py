@@ -10,6 +10,7 @@ speaks commands can carry them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 from typing import Protocol
 
@@ -25,6 +26,7 @@ from plexus_bridge.teleop.orders import Refused
 from plexus_bridge.teleop.teleop import TeleopSettings
 from plexus_bridge.teleop.velocity import AXES
 
+MAX_NAME = 64
 _UNNAMED = 'unnamed operator'
 
 
@@ -43,13 +45,16 @@ class Driver(Protocol):
     def emergency_stop(self, who: str) -> None:
         """Stop the robot at once, until it is released on the robot's side."""
 
+    def refused(self, operator: str, text: str) -> None:
+        """Take note of an order that was refused before it came here."""
+
     def clock_ms(self) -> float:
         """Return the robot's clock, which orders may echo."""
 
 
 def offer_driving(dispatcher: Dispatcher, driver: Driver, settings: TeleopSettings) -> None:
     """Have a dispatcher offer the commands; nothing of them is ever run late or twice."""
-    operator = {'type': 'string', 'maxLength': 64, 'title': 'Operator', 'required': False}
+    operator = {'type': 'string', 'maxLength': MAX_NAME, 'title': 'Operator', 'required': False}
     lease = {'type': 'string', 'maxLength': 64, 'required': False,
              'description': 'From the answer to a drive of zero without a lease.'}
     number = {'type': 'number', 'required': False}
@@ -74,7 +79,8 @@ def offer_driving(dispatcher: Dispatcher, driver: Driver, settings: TeleopSettin
     for name, title, params, act, unlimited in table:
         dispatcher.add(
             declare(name, params, title=title, expires_in_s=MIN_EXPIRY_S, concurrency='accept'),
-            _AtOnce(act), momentary=True, unlimited=unlimited)
+            _AtOnce(act), momentary=True, unlimited=unlimited,
+            on_refused=lambda params, error: driver.refused(_named(params), str(error)))
 
 
 class _AtOnce:
@@ -117,6 +123,12 @@ def _refusal(refused: Refused) -> CommandError:
 
 def _operator(run: Run) -> str:
     return run.params.get('operator') or _UNNAMED
+
+
+def _named(params: object) -> str:
+    """Return the operator's name from parameters that may be anything."""
+    name = params.get('operator') if isinstance(params, Mapping) else None
+    return name[:MAX_NAME] if isinstance(name, str) and name else _UNNAMED
 
 
 def _param(axis: str) -> str:

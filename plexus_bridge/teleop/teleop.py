@@ -137,6 +137,10 @@ class Teleop:
             self._events.refused(answer, order.operator, now)
         return answer
 
+    def refused(self, operator: str, text: str, now: float) -> None:
+        """Tell of an order that was refused before it came here."""
+        self._events.refused(Refused(Why.INVALID, text), operator, now)
+
     def release(self, operator: str, lease: str, now: float) -> Refused | None:
         """End a lease: the robot stops at once."""
         if self._lease is None or self._lease.token != lease:

@@ -11,6 +11,7 @@ import pytest
 from plexus_bridge.commands.dispatcher import Dispatcher
 from plexus_bridge.config.map_teleop import DRIVING
 from plexus_bridge.counters import Counters
+from plexus_bridge.errors import CommandError
 from plexus_bridge.teleop.commands import offer_driving
 from plexus_bridge.teleop.orders import Accepted
 from plexus_bridge.teleop.orders import Granted
@@ -44,6 +45,9 @@ class Robot:
 
     def emergency_stop(self, who: str) -> None:
         self.teleop.emergency_stop(who, self.now)
+
+    def refused(self, operator: str, text: str) -> None:
+        self.teleop.refused(operator, text, self.now)
 
     def clock_ms(self) -> float:
         return self.now * 1000
@@ -121,6 +125,24 @@ def test_what_may_not_move_the_robot_is_refused_with_a_reason(robot, gateway, pa
     assert (end['state'], end['error_code']) == ('failed', code)
     assert told in end['error_message']
     assert robot.teleop.output(robot.now) is None
+
+
+@pytest.mark.parametrize(('params', 'operator'), [
+    ({'linear_x': 7.0, 'operator': 'Ada'}, 'Ada'), ({'linear_x': 'nan'}, 'unnamed operator'),
+    ({'operator': ['Ada']}, 'unnamed operator'), ({'operator': 'A' * 99}, 'A' * 64)])
+def test_what_never_gets_to_the_robot_is_an_event_all_the_same(robot, gateway, params, operator):
+    gateway.run('drive', **params)
+    event, = robot.teleop.events(robot.now)
+    assert (event.name, event.operator) == ('teleop.refused', operator)
+    assert 'invalid: params.' in event.text
+
+
+def test_what_a_node_of_the_robot_may_not_order_is_an_event_too(robot):
+    dispatcher = Dispatcher(Counters())
+    offer_driving(dispatcher, robot, SETTINGS)
+    with pytest.raises(CommandError, match='linear_x'):
+        dispatcher.run_local('drive', {'linear_x': 7.0}, lambda *_: None)
+    assert [event.name for event in robot.teleop.events(robot.now)] == ['teleop.refused']
 
 
 @pytest.mark.parametrize('command', ['release', 'stop', 'estop'])
