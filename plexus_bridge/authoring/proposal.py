@@ -12,6 +12,10 @@ from plexus_bridge.authoring.source import Source
 from plexus_bridge.authoring.source import SourceTopic
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.builtin_maps import BUILTIN_MAPS
+from plexus_bridge.mapping.events.rules import ACTION_STATUS
+from plexus_bridge.mapping.events.rules import TRANSITIONS
+from plexus_bridge.mapping.events.states import GOAL_STATUSES
+from plexus_bridge.mapping.events.states import TRANSITION_EVENT
 from plexus_bridge.mapping.layout import Array
 from plexus_bridge.mapping.layout import Layout
 from plexus_bridge.mapping.layout import Message
@@ -25,9 +29,11 @@ IMAGE_TYPES = frozenset(('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedIma
 EVENT_TYPES = {
     'rcl_interfaces/msg/Log': ('    min_level: WARN', 'lines of the log, repeated ones folded'),
     'diagnostic_msgs/msg/DiagnosticArray': ('', 'an event for each change of a level'),
-    'lifecycle_msgs/msg/TransitionEvent': ('', 'an event for each transition'),
-    'action_msgs/msg/GoalStatusArray': ('', 'an event for each goal that fails'),
+    TRANSITION_EVENT: ('', 'an event for each transition'),
+    GOAL_STATUSES: ('', 'an event for each goal that fails'),
     'plexus_msgs/msg/Event': ('', 'events that name themselves')}
+# Types whose topics have a fixed end, which a rule for an action or a lifecycle node adds itself.
+_BY_ENDING = frozenset((GOAL_STATUSES, TRANSITION_EVENT))
 # The same statuses a second time.
 REPEATED = frozenset(('/diagnostics_agg', '/diagnostics_toplevel_state'))
 # Of no use as metrics to anybody: the graph's own business.
@@ -159,10 +165,17 @@ def _others(source: Source) -> Iterator[str]:
             if topic.name in REPEATED:
                 yield f'  # - topic: {topic.name}  # repeats what /diagnostics says'
                 continue
-            yield f'  - topic: {topic.name}'
+            yield f'  - {_event_source(topic)}'
             if more:
                 yield more
     yield from _video(source)
+
+
+def _event_source(topic: SourceTopic) -> str:
+    for source, ending in (('action', ACTION_STATUS), ('lifecycle', TRANSITIONS)):
+        if topic.types[0] in _BY_ENDING and topic.name.endswith(ending):
+            return f'{source}: {topic.name.removesuffix(ending)}'
+    return f'topic: {topic.name}'
 
 
 def _video(source: Source) -> Iterator[str]:

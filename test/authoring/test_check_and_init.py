@@ -33,6 +33,8 @@ TYPES = {
     '/imu/data': ('sensor_msgs/msg/Imu', 100, {'angular_velocity': {'z': 0.5}}),
     '/battery': ('sensor_msgs/msg/BatteryState', 2, {'voltage': 24.5}),
     '/camera/image_raw': ('sensor_msgs/msg/Image', 5, {}),
+    '/dock/_action/status': ('action_msgs/msg/GoalStatusArray', 1, {}),
+    '/planner/transition_event': ('lifecycle_msgs/msg/TransitionEvent', 1, {}),
     '/rosout': ('rcl_interfaces/msg/Log', 3, {}),
     '/tf': ('tf2_msgs/msg/TFMessage', 3, {}),
     '/mission': ('std_msgs/msg/Header', 1, {}),
@@ -164,7 +166,10 @@ def test_a_proposed_map_is_right_and_chooses_sensibly(call, bag, tmp_path):
     text = file.read_text()
     assert [(rule.topic, rule.camera_id, rule.max_width) for rule in robot_map.video] == [
         ('/camera/image_raw', 'camera', 1280)]
-    assert [rule.topic for rule in robot_map.events] == ['/rosout']
+    assert sorted(rule.topic for rule in robot_map.events) == [
+        '/dock/_action/status', '/planner/transition_event', '/rosout']
+    assert '  - action: /dock\n' in text
+    assert '  - lifecycle: /planner\n' in text
     assert '/tf' not in text
     code, out, err = call(check, '--bag', str(bag), str(file))
     assert (code, err) == (0, '')
