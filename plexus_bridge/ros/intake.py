@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
-import difflib
 import logging
-import math
 import time
 from typing import Any
 
@@ -33,6 +31,7 @@ from plexus_bridge.ros.graph import find_publishers
 from plexus_bridge.ros.graph import Publishers
 from plexus_bridge.ros.layouts import message_class
 from plexus_bridge.ros.layouts import message_layout
+from plexus_bridge.ros.lonely import LonelyTopics
 from plexus_bridge.ros.polling import polled_subscription
 from plexus_bridge.ros.polling import PolledGroup
 from plexus_bridge.ros.rule_intake import RuleIntake
@@ -49,8 +48,6 @@ FULL_DISCOVERY_PERIOD_S = 2.0
 FLOWING_S = 2.0
 FLOWING_DISCOVERY_PERIOD_S = 2.0
 FLOWING_FULL_DISCOVERY_PERIOD_S = 10.0
-# Long enough for a robot's nodes to start after the bridge.
-LONELY_AFTER_S = 10.0
 # Room for what arrives between two polls: 1,000 waiting messages at 20 ms are 50 kHz.
 EVERY_DEPTH = 1000
 # A topic is looked at when points are handed on, or as soon as so many may be waiting …
@@ -81,7 +78,7 @@ class Intake:
         self._period_s = min(period_s, LONGEST_POLL_S)
         self._group = PolledGroup()
         self._next_discovery = 0.0
-        self._lonely_at: float | None = None
+        self._lonely = LonelyTopics(node)
         self._taken = 0
         # From our clock to the gateway's, for stamps of receipt; a header's stamp is its own.
         self.clock_correction_ms = 0
@@ -131,7 +128,7 @@ class Intake:
                 if topic.topic and self._has_changed(topic, now):
                     self._discover(topic, now)
             self._let_go(now)
-            self._warn_of_lonely(now)
+            self._lonely.poll(now, self.topics)
         now_ms = int(now * 1000)
         next_poll = now + self._period_s
         for topic in self.topics:
@@ -181,23 +178,6 @@ class Intake:
                 waiting.tell(RuleState.NO_PUBLISHER,
                              'no topic fits this pattern; it is waited for')
 
-    def _warn_of_lonely(self, now: float) -> None:
-        """Say once which topics nobody has published so far, and what may have been meant."""
-        if self._lonely_at is None:
-            self._lonely_at = now + LONELY_AFTER_S
-        if now < self._lonely_at:
-            return
-        self._lonely_at = math.inf
-        names = [name for name, _ in self._node.get_topic_names_and_types()]
-        for topic in self.topics:
-            if topic.state is RuleState.NO_PUBLISHER and not topic.messages:
-                wanted = topic.topic or topic.rule.topic
-                near = difflib.get_close_matches(
-                    wanted, [name for name in names if name != wanted], 1)
-                log.warning('%s %s: nobody has published here for %.0f s%s',
-                            topic.name, wanted, LONELY_AFTER_S,
-                            f'; did you mean {near[0]}?' if near else '; it is waited for')
-
     def _let_go(self, now: float) -> None:
         for _, waiting in self._patterns:
             mine = [topic for topic in self.topics if topic.index == waiting.index]
@@ -239,11 +219,7 @@ class Intake:
         topic.publishers = publishers
         if not publishers.count:
             # The subscription stays: whoever returns is heard from the first message on.
-            topic.tell(RuleState.NO_PUBLISHER,
-                       'nobody publishes on this topic; it is waited for')
-            if topic.messages:
-                log.info('%s %s: whoever published here is gone; it is waited for',
-                         topic.name, topic.topic)
+            topic.tell_nobody()
             return
         wanted = topic.rule.type
         if wanted is None and len(publishers.types) > 1:

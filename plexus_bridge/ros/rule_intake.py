@@ -11,6 +11,7 @@ from dataclasses import field
 import enum
 import logging
 import math
+import time
 from typing import Any
 
 from rclpy.subscription import Subscription
@@ -47,6 +48,9 @@ _LEVELS = {
     RuleState.OK: logging.INFO, RuleState.NO_PUBLISHER: logging.DEBUG,
     RuleState.NOTHING_PUBLISHED: logging.DEBUG, RuleState.PAUSED: logging.INFO}
 
+_NOBODY = 'nobody publishes on this topic; it is waited for'
+_GONE = 'whoever published here is gone; it is waited for'
+
 
 @dataclass(eq=False)
 class RuleIntake:
@@ -59,6 +63,8 @@ class RuleIntake:
     captures: Mapping[str, str] = field(default_factory=dict)
     state: RuleState = RuleState.STARTING
     reason: str = ''
+    # Since when `state` holds, Unix ms.
+    since_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
     publishers: Publishers | None = None
     type: str = ''
     subscription: Subscription[Any] | None = None
@@ -68,6 +74,8 @@ class RuleIntake:
     # The one piece of rclpy's inside that polling needs: `handle.take_message`.
     take_message: TakeMessage | None = None
     messages: int = 0
+    # How many of them came from those who are gone.
+    heard_before: int = 0
     unreadable: int = 0
     # Why the first message that could not be read was so, and whether any could be.
     trouble: str = ''
@@ -88,10 +96,19 @@ class RuleIntake:
         """Take note of how it goes; whatever is new is logged once."""
         if (state, reason) == (self.state, self.reason):
             return
+        if state is not self.state:
+            self.since_ms = time.time_ns() // 1_000_000
         self.state = state
         self.reason = reason
         log.log(_LEVELS.get(state, logging.ERROR),
                 '%s %s: %s', self.name, self.topic or self.rule.topic, reason)
+
+    def tell_nobody(self) -> None:
+        """Take note that nobody publishes; that somebody did and is gone is worth a line."""
+        if self.messages and self.state is not RuleState.NO_PUBLISHER:
+            log.info('%s %s: %s', self.name, self.topic, _GONE)
+        self.heard_before = self.messages
+        self.tell(RuleState.NO_PUBLISHER, _GONE if self.messages else _NOBODY)
 
     @property
     def name(self) -> str:

@@ -165,7 +165,8 @@ class StatusPublisher:
             section=getattr(RuleStatus, f'SECTION_{str(section).upper()}'), index=index,
             location=f'{document.file}:{line}', pattern=topic.rule.topic, topic=topic.topic,
             type=topic.type, state=getattr(RuleStatus, f'STATE_{topic.state.name}'),
-            reason=topic.reason, publishers=publishers.count if publishers else 0,
+            reason=topic.reason, since=_time(topic.since_ms),
+            publishers=publishers.count if publishers else 0,
             qos=_qos(topic), last_received=_time(topic.last_received_ms),
             rate_hz=self._rate(topic), messages=topic.messages,
             dropped=[DropCount(reason='unreadable', count=topic.unreadable)]

@@ -24,6 +24,7 @@ from plexus_bridge.ros.graph import find_publishers
 from plexus_bridge.ros.graph import Publishers
 from plexus_bridge.ros.layouts import message_class
 from plexus_bridge.ros.layouts import message_layout
+from plexus_bridge.ros.lonely import LonelyTopics
 from plexus_bridge.ros.memory import keep_large_blocks
 from plexus_bridge.ros.polling import polled_subscription
 from plexus_bridge.ros.polling import PolledGroup
@@ -53,6 +54,7 @@ class VideoIntake:
         self._cameras = cameras
         self._group = PolledGroup()
         self._next_discovery = 0.0
+        self._lonely = LonelyTopics(node)
         # From our clock to the gateway's, for stamps of receipt.
         self.clock_correction_ms = 0
         self.topics = [
@@ -98,10 +100,13 @@ class VideoIntake:
                 self._pause(topic)
             else:
                 self._discover(topic, camera)
-            if camera.trouble and topic.subscription is not None:
+            if topic.subscription is None or not topic.publishers or not topic.publishers.count:
+                continue
+            if camera.trouble:
                 topic.tell(RuleState.MALFORMED, f'the last picture is of no use: {camera.trouble}')
-            elif topic.messages and topic.subscription is not None:
+            elif topic.messages > topic.heard_before:
                 topic.tell(RuleState.OK, f'pictures flow ({topic.type})')
+        self._lonely.poll(now, self.topics)
 
     def _pause(self, topic: RuleIntake) -> None:
         # Even what is not taken costs the middleware its copy of each image.
@@ -115,8 +120,8 @@ class VideoIntake:
             return
         topic.publishers = publishers
         if not publishers.count:
-            topic.tell(RuleState.NO_PUBLISHER,
-                       'nobody publishes on this topic; it is waited for')
+            # The subscription stays: whoever returns is seen from the first picture on.
+            topic.tell_nobody()
             return
         wanted = camera.rule.type or publishers.types[0]
         if len(publishers.types) > 1 and camera.rule.type is None:
@@ -134,6 +139,7 @@ class VideoIntake:
         qos = publishers.qos(1)
         if topic.subscription is not None and topic.type == kind \
                 and topic.subscription.qos_profile == qos:
+            topic.tell(RuleState.NOTHING_PUBLISHED, f'subscribed ({kind}), nothing published yet')
             return
         self._unsubscribe(topic)
         try:

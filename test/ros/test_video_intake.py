@@ -218,3 +218,29 @@ def test_another_type_is_told(filming, graph):
     graph.node.create_publisher(Imu, '/c', 1)
     it.until(lambda: it.state() is RuleState.WRONG_TYPE, 'told')
     assert 'sensor_msgs/msg/Imu' in it.intake.topics[0].reason
+
+
+def test_a_camera_that_goes_is_told_and_so_is_one_that_returns(filming, graph):
+    it = filming('  - {topic: /c, camera_id: c, rate_hz: 100}\n')
+    good = image('rgb8', *encoded_as(SCENE, 'rgb8'))
+    publisher = graph.node.create_publisher(Image, '/c', 1)
+    it.publish(publisher, good)
+    it.until(lambda: it.state() is RuleState.OK, 'pictures flow')
+    graph.node.destroy_publisher(publisher)
+    it.until(lambda: it.state() is RuleState.NO_PUBLISHER, 'gone')
+    topic, = it.intake.topics
+    assert topic.reason == 'whoever published here is gone; it is waited for'
+    publisher = graph.node.create_publisher(Image, '/c', 1)
+    it.until(lambda: it.state() is RuleState.NOTHING_PUBLISHED, 'back, and silent')
+    it.publish(publisher, good)
+    it.until(lambda: it.state() is RuleState.OK, 'pictures flow again')
+
+
+def test_a_camera_on_a_topic_that_nobody_publishes_is_told_once(filming, graph, caplog):
+    it = filming('  - {topic: /front, camera_id: a}\n  - {topic: /fornt, camera_id: b}\n')
+    graph.node.create_publisher(Image, '/front', 1)
+    it.until(lambda: it.state() is RuleState.NOTHING_PUBLISHED, 'known')
+    for seconds in (11, 12):
+        it.intake.poll(time.monotonic() + seconds)
+    lonely = [text for text in caplog.messages if 'nobody has published' in text]
+    assert lonely == ['video[1] /fornt: nobody has published here for 10 s; did you mean /front?']
