@@ -7,6 +7,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import importlib
+import os
+import select
 import sys
 from typing import cast
 from typing import NamedTuple
@@ -15,6 +17,9 @@ from typing import Protocol
 from plexus_bridge import __version__
 from plexus_bridge.exit_codes import EXIT_FAILURE
 from plexus_bridge.exit_codes import EXIT_INTERRUPTED
+from plexus_bridge.exit_codes import EXIT_OUTPUT_CLOSED
+
+_STDOUT = 1
 
 
 class Command(NamedTuple):
@@ -130,7 +135,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     try:
         args = parser_for(argv).parse_args(argv)
-        return load(args.command).run(args)
+        code = load(args.command).run(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        return EXIT_OUTPUT_CLOSED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except ImportError as error:
@@ -139,6 +150,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f'plexus-bridge: {message}', file=sys.stderr)
         return EXIT_FAILURE
+
+
+def _nobody_reads() -> bool:
+    """Tell whether the output's reader has gone, such as ``| head``; then throw away the rest."""
+    poll = select.poll()
+    poll.register(_STDOUT, 0)
+    if not any(state & select.POLLERR for _, state in poll.poll(0)):
+        return False
+    # The interpreter flushes once more as it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
+    return True
 
 
 if __name__ == '__main__':

@@ -7,3 +7,5 @@ EXIT_FAILURE = 1
 EXIT_CONFIGURATION = 78
 # What shells give for Ctrl+C.
 EXIT_INTERRUPTED = 130
+# Whoever read the output has gone, as `| head` does: 128 + SIGPIPE.
+EXIT_OUTPUT_CLOSED = 141

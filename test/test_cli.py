@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -103,3 +104,31 @@ def test_without_ros_the_process_says_what_to_do():
     assert done.stderr.startswith("plexus-bridge: 'run' needs ROS 2")
     assert 'make env' in done.stderr
     assert done.stderr.count('\n') == 1, done.stderr
+
+
+@pytest.mark.parametrize('body', [
+    "[print('x' * 99, flush=True) for _ in range(9999)]", "print('short')"])
+def test_output_that_nobody_reads_any_more_ends_the_command_quietly(body, tmp_path):
+    (tmp_path / 'plexus_greet.py').write_text(
+        f'def add_arguments(parser): pass\ndef run(args):\n    {body}\n    return 0\n')
+    code = ("import sys; from plexus_bridge import cli; "
+            "cli.COMMANDS['greet'] = cli.Command('plexus_greet', 'say hello'); "
+            "sys.stdin.read(); sys.exit(cli.main(['greet']))")
+    process = subprocess.Popen(
+        [sys.executable, '-c', code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{ROOT}'})
+    process.stdout.close()
+    process.stdin.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(20), errors) == (141, '')
+
+
+def test_a_pipe_that_is_no_output_of_ours_is_a_fault_like_others(greet):
+    def fail(args):
+        raise BrokenPipeError('a socket')
+
+    greet.run = fail
+    with pytest.raises(BrokenPipeError):
+        cli.main(['greet'])

@@ -48,6 +48,7 @@ from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.known_types import check_known_types
 from plexus_bridge.ros.logs import log_to_ros
 from plexus_bridge.ros.logs import stop_logging_to_ros
+from plexus_bridge.ros.namesakes import Namesakes
 from plexus_bridge.ros.own_topics import OwnTopics
 from plexus_bridge.ros.rule_intake import RuleIntake
 from plexus_bridge.ros.stamping import Stamping
@@ -183,6 +184,7 @@ class Bridge:
             if self._map.delivery.own_metrics else None
         self._outbox.now_ms = self._stamping.now_ms
         self._status = StatusPublisher(node, self, source_id, config_file, gateway_url)
+        self._namesakes = Namesakes(node, source_id)
         log.info('source %s: %s of %s, to %s', source_id, self._map.summary() or 'nothing',
                  config_file, gateway_url)
 
@@ -231,6 +233,7 @@ class Bridge:
                 now, self.intake.clock_correction_ms))
             self._video.poll(now, self.intake.clock_correction_ms)
             self._status.poll(now)
+            self._namesakes.poll(now)
             if now >= next_flush - FLUSH_EARLY_S or self._lanes.urgent:
                 next_flush = now + flush_s
                 self._flush()

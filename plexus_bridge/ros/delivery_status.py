@@ -20,6 +20,8 @@ from plexus_msgs.msg import LaneStatus
 
 # From this share of the journal on, somebody should look why nothing is delivered.
 _NEARLY_FULL = 0.8
+# A gateway that lives acknowledges within a second; one that hangs keeps its connection open.
+LONGEST_WAIT_S = 10.0
 
 
 def lane_statuses(outbox: Outbox, counters: Counters) -> list[LaneStatus]:
@@ -57,12 +59,20 @@ class DeliveryDiagnostic:
         self._lost = 0
 
     def status(self, name: str, hardware_id: str) -> DiagnosticStatus:
-        """Return how delivery is: a warning while points are lost or the disk space runs out."""
+        """
+        Return how delivery is: an error if points were lost since the last call.
+
+        It is a warning while points wait for long or the disk space runs out.
+        """
         points, size = self._outbox.pending()
         states = self._outbox.lane_states().values()
         oldest = min((state.oldest_ms for state in states if state.oldest_ms), default=0)
         lost = sum(sum(state.totals.lost.values()) for state in states)
+        age_s = max(0.0, (self._outbox.now_ms() - oldest) / 1000) if oldest else 0.0
         level, message = DiagnosticStatus.OK, f'{points} points wait'
+        if age_s > LONGEST_WAIT_S:
+            level = DiagnosticStatus.WARN
+            message += f', the oldest for {age_s:.0f} s: the gateway does not acknowledge them'
         if size > _NEARLY_FULL * self._outbox.limit_bytes:
             level = DiagnosticStatus.WARN
             message += ', the disk space for them is nearly used up'
@@ -72,7 +82,7 @@ class DeliveryDiagnostic:
         self._lost = lost
         values: dict[str, object] = {
             'backlog_points': points, 'backlog_bytes': size,
-            'backlog_age_s': round(max(0.0, time.time() - oldest / 1000), 1) if oldest else 0,
+            'backlog_age_s': round(age_s, 1),
             'points_lost': lost, **self._rates()}
         return DiagnosticStatus(
             level=level, name=f'{name}: delivery', message=message, hardware_id=hardware_id,

@@ -1,0 +1,50 @@
+# Copyright 2026 Plexus bridge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What ``/diagnostics`` says of delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from diagnostic_msgs.msg import DiagnosticStatus
+import pytest
+
+from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.journal import Journal
+from plexus_bridge.delivery.lanes import Lanes
+from plexus_bridge.delivery.outbox import Durability
+from plexus_bridge.delivery.outbox import Outbox
+from plexus_bridge.ros.delivery_status import DeliveryDiagnostic
+from plexus_bridge.ros.delivery_status import LONGEST_WAIT_S
+
+MADE_MS = 1_790_000_000_000
+
+
+@pytest.fixture
+def lanes() -> Lanes:
+    return Lanes(Counters())
+
+
+@pytest.fixture
+def outbox(lanes: Lanes, tmp_path) -> Iterator[Outbox]:
+    counters = Counters()
+    journal = Journal(tmp_path / 'robot.db', 1 << 20, counters)
+    outbox = Outbox(lanes, journal, counters, Durability.ALWAYS)
+    outbox.now_ms = lambda: MADE_MS
+    yield outbox
+    outbox.close_backlog()
+    journal.close()
+
+
+def test_points_that_wait_for_long_are_a_warning(lanes: Lanes, outbox: Outbox):
+    diagnostic = DeliveryDiagnostic(outbox, Counters())
+    assert diagnostic.status('bridge', 'sim-01').level == DiagnosticStatus.OK
+    lanes.sinks['state'].add({'value': 1})
+    outbox.flush()
+    assert diagnostic.status('bridge', 'sim-01').level == DiagnosticStatus.OK
+    outbox.now_ms = lambda: MADE_MS + round(1000 * LONGEST_WAIT_S) + 2000
+    late = diagnostic.status('bridge', 'sim-01')
+    assert late.level == DiagnosticStatus.WARN
+    assert late.message == (
+        '1 points wait, the oldest for 12 s: the gateway does not acknowledge them')
+    assert {value.key: value.value for value in late.values}['backlog_age_s'] == '12.0'
