@@ -32,6 +32,8 @@ MAX_NODES = 100_000
 _VARIABLE = re.compile(r'\$\{([A-Za-z_][A-Za-z0-9_]*)\}')
 # A number in YAML 1.2 and to everybody, a text in the YAML 1.1 of PyYAML.
 _EXPONENT = re.compile(r'[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+')
+# A key and a value that nothing separates are one text.
+_NO_SPACE = re.compile(r'([A-Za-z_]+):(\S.*)')
 _SURROGATE = re.compile('[\ud800-\udfff]')
 
 
@@ -256,7 +258,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Place, str]]:
     elif rule == 'type':
         names = [wanted] if isinstance(wanted, str) else wanted
         expected = ' or '.join(_TYPE_NAMES.get(name, name) for name in names)
-        yield place, f'saw {_shown(seen)}, expected {expected}'
+        yield place, f'saw {_shown(seen)}, expected {expected}{_slip(seen, names)}'
     elif rule in ('enum', 'const'):
         choices = wanted if rule == 'enum' else [wanted]
         expected = ', '.join(str(choice) for choice in choices)
@@ -303,13 +305,29 @@ def _choices(error: jsonschema.ValidationError) -> list[str]:
     return [*listed, *described] if listed else []
 
 
+def _slip(seen: Any, wanted: list[str]) -> str:
+    """Return what was done if a value is of another type for a slip in YAML."""
+    if isinstance(seen, dict) and 'array' in wanted:
+        return ': each of its entries begins with "- "'
+    if isinstance(seen, dict) and 'string' in wanted and not any(seen.values()):
+        return f'; a text that begins with "{{" needs quotes: "{{{", ".join(seen)}}}"'
+    if isinstance(seen, str) and 'object' in wanted and (missing := _NO_SPACE.fullmatch(seen)):
+        return f'; a space is missing behind the colon: "{missing[1]}: {missing[2]}"'
+    return ''
+
+
 def _unknown_key(key: str, known: list[str]) -> str:
+    if (missing := _NO_SPACE.fullmatch(key)) and missing[1] in known:
+        return (f'unknown key {key!r}; a space is missing behind the colon: '
+                f'"{missing[1]}: {missing[2]}"')
     hint = _near(key, known) or f'; expected one of {", ".join(known)}'
     return f'unknown key {key!r}{hint}'
 
 
 def _near(seen: str, known: Iterable[Any]) -> str:
-    near = difflib.get_close_matches(seen, [str(name) for name in known], 1, 0.6)
+    names = [str(name) for name in known]
+    near = [name for name in names if name.lower() == seen.lower()] or \
+        difflib.get_close_matches(seen, names, 1, 0.6)
     return f'; did you mean {near[0]!r}?' if near else ''
 
 

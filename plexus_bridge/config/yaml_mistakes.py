@@ -15,6 +15,10 @@ _ALIAS = re.compile(r"found undefined alias '(.+)'")
 _NO_VALUE = re.compile(r"expected the node content, but found '(.+)'")
 _ESCAPE = re.compile(r"found unknown escape character '(.+)'")
 _FOUND = re.compile(r"expected <block end>, but found '(.+)'")
+# Texts of maps that mean something else to YAML: paths within braces, names from the topic.
+_NEEDS_QUOTES = (
+    re.compile(r'[\w./-]+(?:\[[^\]\s]*\][\w./-]*)+'),
+    re.compile(r'\{\w+\}(?:\{\w+\}|[\w./-])+'))
 _OPENED_BY = {']': '[', '}': '{'}
 
 
@@ -35,6 +39,9 @@ def yaml_mistake(error: yaml.MarkedYAMLError, text: str) -> YamlMistake:
     problem = error.problem or error.context or ''
     start = error.context_mark or mark
     lines = text.splitlines()
+    if text_without := _without_quotes(_line(lines, mark.line), mark.column):
+        return _at(mark, f'quote this text, for its brackets or braces mean something to YAML: '
+                         f'"{text_without}"')
     if problem == 'mapping values are not allowed here':
         return _second_colon(lines, mark)
     if found := _FOUND.fullmatch(problem):
@@ -60,6 +67,15 @@ def yaml_mistake(error: yaml.MarkedYAMLError, text: str) -> YamlMistake:
     if character := _CHARACTER.fullmatch(problem):
         return _at(mark, _odd_character(character[1]))
     return _at(mark, problem)
+
+
+def _without_quotes(line: str, column: int) -> str:
+    """Return the text around a column that YAML takes apart; '' if there is none."""
+    for pattern in _NEEDS_QUOTES:
+        for found in pattern.finditer(line):
+            if found.start() < column <= found.end() and line[found.start() - 1] not in '"\'':
+                return found[0]
+    return ''
 
 
 def _at(mark: yaml.Mark, text: str) -> YamlMistake:

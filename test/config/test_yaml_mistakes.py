@@ -66,3 +66,14 @@ def test_a_slip_in_indentation_is_told_with_where_the_line_belongs(text, expecte
 ])
 def test_what_is_wrong_within_a_line_is_told_in_plain_words(text, expected):
     assert told(text) == expected
+
+
+@pytest.mark.parametrize(('text', 'where', 'quoted'), [
+    ('- {path: position[*], key: name}\n', '1:20', 'position[*]'),
+    ('- {path: ranges[0].x, metric: a}\n', '1:16', 'ranges[0].x'),
+    ('- {metric: {name}.position}\n', '1:18', '{name}.position'),
+    ('metric: {part}{name}\n', '1:15', '{part}{name}'),
+])
+def test_a_text_that_yaml_takes_apart_is_to_be_quoted(text, where, quoted):
+    assert told(text) == (f'{where}: quote this text, for its brackets or braces mean something '
+                          f'to YAML: "{quoted}"')
