@@ -23,6 +23,7 @@ from plexus_bridge.config.map_teleop import DRIVING
 from plexus_bridge.config.map_teleop import read_teleop
 from plexus_bridge.config.map_teleop import TeleopRule
 from plexus_bridge.config.map_video import read_video
+from plexus_bridge.config.metric_names import check_same_names
 from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import PointError
 from plexus_bridge.mapping.events.rules import EventRule
@@ -110,14 +111,17 @@ def _robot_map(document: Document) -> RobotMap:
             document.problem(('gateway', 'url'), str(error).removeprefix('gateway url: '))
     tags = body.get('tags', {})
     events, graph = read_events(document, body.get('events', []), tags)
+    metrics = tuple(
+        read_metric_rule(document, ('metrics', index), rule, tags)
+        for index, rule in enumerate(body.get('metrics', [])))
+    if not document.problems:
+        check_same_names(document, metrics)
     return RobotMap(
         document=document,
         source_id=source_id,
         gateway_url=gateway_url,
         tags=tags,
-        metrics=tuple(
-            read_metric_rule(document, ('metrics', index), rule, tags)
-            for index, rule in enumerate(body.get('metrics', []))),
+        metrics=metrics,
         events=events,
         graph=graph,
         commands=read_commands(

@@ -11,6 +11,7 @@ from typing import Any
 
 from plexus_bridge.config.document import Document
 from plexus_bridge.config.document import Place
+from plexus_bridge.config.metric_names import check_placeholder
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.rules import Change
@@ -37,7 +38,7 @@ def read_metric_rule(
     if body.get('fields') and 'prefix' in body:
         document.problem(
             (*place, 'prefix'), 'has no meaning beside fields, whose metrics are named in full')
-    defaults = _Defaults(tags, lane, sampling)
+    defaults = _Defaults(body['topic'], tags, lane, sampling)
     fields = tuple(
         rule for index, field_body in enumerate(body.get('fields', []))
         if (rule := _field_rule(document, (*place, 'fields', index), field_body, defaults)))
@@ -87,6 +88,7 @@ def _sampling(document: Document, place: Place, body: dict[str, Any]) -> Samplin
 class _Defaults:
     """What a rule says for all of its fields."""
 
+    topic: str
     tags: Mapping[str, str]
     lane: LaneName
     sampling: Sampling
@@ -103,6 +105,8 @@ def _field_rule(document: Document, place: Place, body: dict[str, Any], defaults
     path = paths.get('path')
     if path is None or 'key' not in paths:
         return None
+    check_placeholder(
+        document, (*place, 'metric'), body['metric'], paths['key'], defaults.topic)
     transforms = body.get('as', ())
     sampling = _sampling(document, place, body) or defaults.sampling
     return FieldRule(

@@ -287,3 +287,41 @@ def test_the_map_in_the_documentation_is_right(load):
 
 def test_the_schema_can_be_read_by_any_editor():
     json.loads((ROOT / 'plexus_bridge' / 'config' / SCHEMA).read_text())
+
+
+def test_braces_in_a_name_that_nothing_can_fill_are_told(problems):
+    assert problems('''version: 1
+metrics:
+  - topic: /{part}/data
+    fields:
+      - {path: a, metric: "x.{prt}"}
+      - {path: a, metric: "x.{part}"}
+      - {path: "position[*]", key: name, metric: "{name}.at.{part}"}
+  - topic: /a
+    fields: [{path: b, metric: "{b}"}]
+''') == [
+        "robot.yaml:5:19: metrics[0].fields[0].metric: {prt} in 'x.{prt}' is neither a wildcard "
+        'of the topic nor the last field of key; expected {part}',
+        "robot.yaml:9:24: metrics[1].fields[0].metric: {b} in '{b}' is neither a wildcard of the "
+        'topic nor the last field of key; expected none here']
+
+
+def test_two_values_of_one_name_at_one_time_are_told(problems):
+    assert problems('''version: 1
+metrics:
+  - topic: /odom
+    fields:
+      - {path: position.x, metric: at}
+      - {path: position.y, metric: at}
+      - {path: position.z, metric: at, tags: {axis: z}}
+  - topic: /odom
+    fields: [{path: position.x, metric: at}, {path: position.z, metric: at}]
+  - topic: /elsewhere
+    fields: [{path: position.y, metric: at}]
+''') == [
+        "robot.yaml:6:28: metrics[0].fields[1].metric: saw 'at' again, which is that of "
+        'metrics[0].fields[0] with the same tags: of two values at one time a gateway keeps one; '
+        'expected another name or tag',
+        "robot.yaml:9:65: metrics[1].fields[1].metric: saw 'at' again, which is that of "
+        'metrics[0].fields[0] with the same tags: of two values at one time a gateway keeps one; '
+        'expected another name or tag']
