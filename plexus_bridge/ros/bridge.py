@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import hashlib
 import logging
-from pathlib import Path
 import threading
 import time
 from types import TracebackType
@@ -23,12 +21,6 @@ from plexus_bridge.client.link import Link
 from plexus_bridge.client.runs import Runs
 from plexus_bridge.client.settings import Arguments
 from plexus_bridge.client.settings import read_settings
-from plexus_bridge.config.credentials import find_api_key
-from plexus_bridge.config.credentials import find_gateway_url
-from plexus_bridge.config.credentials import find_source_id
-from plexus_bridge.config.credentials import refusal_hint
-from plexus_bridge.config.credentials import state_folder
-from plexus_bridge.config.map import load_map
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.journal import Journal
@@ -36,16 +28,13 @@ from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.delivery.outbox import Durability
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.delivery.own_metrics import OwnMetrics
-from plexus_bridge.errors import ConfigError
 from plexus_bridge.errors import JournalError
-from plexus_bridge.errors import PointError
 from plexus_bridge.mapping.plan import plan
-from plexus_bridge.points import check_source_id
 from plexus_bridge.protocol.device import Hello
+from plexus_bridge.ros.bridge_settings import read_bridge_settings
 from plexus_bridge.ros.control_plane import ControlPlane
 from plexus_bridge.ros.graph_events import GraphEvents
 from plexus_bridge.ros.intake import Intake
-from plexus_bridge.ros.known_types import check_known_types
 from plexus_bridge.ros.logs import log_to_ros
 from plexus_bridge.ros.logs import stop_logging_to_ros
 from plexus_bridge.ros.namesakes import Namesakes
@@ -60,7 +49,7 @@ from plexus_bridge.stopping import StopRequest
 log = logging.getLogger(__name__)
 
 PLATFORM = 'plexus-ros2'
-LONGEST_NAME = 200
+USER_AGENT = f'{PLATFORM}/{__version__}'
 # How long a node that opens or ends a run waits for the gateway.
 RUNS_TIMEOUT_S = 10.0
 # Points are handed on so much early rather than waking up for nothing else.
@@ -121,47 +110,20 @@ class Bridge:
     """
 
     def __init__(self, node: BridgeNode):
-        config_file = node.setting('config_file')
-        if not config_file:
-            raise ConfigError(
-                'no map was given: set the parameter config_file, for example '
-                'ros2 launch plexus_bridge bridge.launch.py config_file:=/path/to/my_robot.yaml')
-        self._map = load_map(config_file)
-        check_known_types(self._map)
-        folder = state_folder()
-        gateway_url = find_gateway_url(
-            node.setting('gateway_url') or self._map.gateway_url or '', folder)
-        source_id = node.setting('source_id') or self._map.source_id or find_source_id(folder)
-        try:
-            check_source_id(source_id, refuse_uuid=True)
-        except PointError as error:
-            raise ConfigError(str(error)) from None
-        api_key = find_api_key(gateway_url, folder)
-        self.refusal_hint = refusal_hint(gateway_url, folder, api_key)
+        self._settings = settings = read_bridge_settings(node.setting)
+        self._map = settings.robot_map
+        self.refusal_hint = settings.refusal_hint
         self.counters = Counters()
-        user_agent = f'{PLATFORM}/{__version__}'
-        lanes = Lanes(self.counters)
-        self._journal = Journal(
-            _folder(folder, 'journal') / f'{_file_name(source_id)}.db',
-            int(self._map.delivery.max_disk_mb * 1_000_000), self.counters,
-            int(self._map.delivery.min_free_disk_mb * 1_000_000))
-        if self._journal.set_aside:
-            log.error('the journal was damaged; it lies in %s now and a new one was begun, with '
-                      '%d points that could be read', self._journal.set_aside,
-                      self._journal.points)
+        self._lanes = lanes = Lanes(self.counters)
+        self._journal = self._open_journal()
         self._outbox = Outbox(lanes, self._journal, self.counters,
                               Durability(self._map.delivery.durability))
         self._control = ControlPlane(
-            node, self._map, _folder(folder, 'commands') / f'{_file_name(source_id)}.db',
-            self.counters, lanes.sinks['urgent'])
+            node, self._map, settings.file('commands'), self.counters, lanes.sinks['urgent'])
         self._video = VideoPlane(
-            node, self._map.video, source_id, self.counters, lanes.sinks['state'])
+            node, self._map.video, settings.source_id, self.counters, lanes.sinks['state'])
         self._control.add_agent(self._video.messages)
-        self.link = Link(
-            gateway_url, Hello(api_key, source_id, PLATFORM, __version__), self._outbox,
-            self.counters, user_agent=user_agent,
-            control=self._control.dispatcher, video=self._video.frames,
-            max_bytes_per_s=self._map.delivery.max_bytes_per_s)
+        self.link = self._make_link()
         simulated: bool = node.get_parameter('use_sim_time').value
         self.intake = Intake(
             node, plan(self._map.metrics, self._map.events, lanes.sinks, self.counters),
@@ -170,23 +132,45 @@ class Bridge:
         for sink in lanes.sinks.values():
             sink.mark = self.intake.mark
         self._stamping = Stamping(self.intake, self.counters)
+        self._outbox.now_ms = self._stamping.now_ms
+        self._control.connect(self.link, self.intake, self._make_runs())
         self._graph_events = GraphEvents(
             node, self._map.graph, lanes.sinks['urgent'], simulated=simulated)
-        settings = read_settings(Arguments(
-            api_key=api_key, source_id=source_id, gateway_url=gateway_url))
-        self._control.connect(
-            self.link, self.intake,
-            Runs(settings, user_agent, RUNS_TIMEOUT_S, self._stamping.now_ms))
         self._own_topics = OwnTopics(
             node, lanes.sinks, self._map.tags, self.counters, simulated=simulated)
-        self._lanes = lanes
         self._own_metrics = OwnMetrics(self._outbox, self.counters, self._map.tags) \
             if self._map.delivery.own_metrics else None
-        self._outbox.now_ms = self._stamping.now_ms
-        self._status = StatusPublisher(node, self, source_id, config_file, gateway_url)
-        self._namesakes = Namesakes(node, source_id)
-        log.info('source %s: %s of %s, to %s', source_id, self._map.summary() or 'nothing',
-                 config_file, gateway_url)
+        self._status = StatusPublisher(
+            node, self, settings.source_id, settings.config_file, settings.gateway_url)
+        self._namesakes = Namesakes(node, settings.source_id)
+        log.info('source %s: %s of %s, to %s', settings.source_id,
+                 self._map.summary() or 'nothing', settings.config_file, settings.gateway_url)
+
+    def _open_journal(self) -> Journal:
+        delivery = self._map.delivery
+        journal = Journal(
+            self._settings.file('journal'), int(delivery.max_disk_mb * 1_000_000), self.counters,
+            int(delivery.min_free_disk_mb * 1_000_000))
+        if journal.set_aside:
+            log.error('the journal was damaged; it lies in %s now and a new one was begun, with '
+                      '%d points that could be read', journal.set_aside, journal.points)
+        return journal
+
+    def _make_link(self) -> Link:
+        settings = self._settings
+        return Link(
+            settings.gateway_url,
+            Hello(settings.api_key, settings.source_id, PLATFORM, __version__), self._outbox,
+            self.counters, user_agent=USER_AGENT, control=self._control.dispatcher,
+            video=self._video.frames, max_bytes_per_s=self._map.delivery.max_bytes_per_s)
+
+    def _make_runs(self) -> Runs:
+        settings = self._settings
+        return Runs(
+            read_settings(Arguments(
+                api_key=settings.api_key, source_id=settings.source_id,
+                gateway_url=settings.gateway_url)),
+            USER_AGENT, RUNS_TIMEOUT_S, self._stamping.now_ms)
 
     @property
     def robot_map(self) -> RobotMap:
@@ -237,6 +221,9 @@ class Bridge:
             if now >= next_flush - FLUSH_EARLY_S or self._lanes.urgent:
                 next_flush = now + flush_s
                 self._flush()
+        self._close()
+
+    def _close(self) -> None:
         self._control.close()
         self._video.close()
         self.intake.poll(time.monotonic())
@@ -271,22 +258,3 @@ class Bridge:
             self.counters.add('journal_errors')
             if self.counters['journal_errors'] == 1:
                 log.error('%s; what is measured meanwhile is sent from memory', error)
-
-
-def _folder(folder: Path, name: str) -> Path:
-    made = folder / name
-    try:
-        made.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ConfigError(
-            f'{made}: this folder cannot be made: {error.strerror}; set PLEXUS_HOME to a '
-            'folder that may be written to') from None
-    return made
-
-
-def _file_name(source_id: str) -> str:
-    """Return a name that leaves room for endings: file systems take 255 bytes at most."""
-    if len(source_id) <= LONGEST_NAME:
-        return source_id
-    digest = hashlib.sha256(source_id.encode()).hexdigest()[:16]
-    return f'{source_id[:LONGEST_NAME - 17]}-{digest}'
