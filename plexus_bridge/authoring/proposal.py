@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 import json
 import re
@@ -41,6 +42,8 @@ LEFT_OUT = frozenset((
     '/parameter_events', '/clock', '/tf', '/tf_static', '/robot_description'))
 # Topics up to this rate are taken whole, faster ones are thinned to it.
 WHOLE_RATE_HZ = 10.0
+# What a bridge says of itself; beside it stand its own interfaces.
+BRIDGE_STATUS = 'plexus_msgs/msg/BridgeStatus'
 # What needs no quotes in YAML, but for the words that mean something there.
 _WORD = re.compile('/?[A-Za-z_][A-Za-z0-9_./-]*')
 _OTHER_WORDS = frozenset(('y', 'n', 'yes', 'no', 'on', 'off', 'true', 'false', 'null'))
@@ -61,7 +64,8 @@ def propose(source: Source, source_id: str, gateway_url: str) -> Iterator[str]:
     yield f'source_id: {_scalar(source_id)}'
     yield f'gateway: {{url: {json.dumps(gateway_url)}}}'
     yield ''
-    chosen = [topic for topic in source.topics.values() if _is_metric(topic)]
+    topics = _of_the_robot(source)
+    chosen = [topic for topic in topics if _is_metric(topic)]
     rules = [line for topic in chosen for line in _rule(topic, source)]
     if any(not line.startswith('  #') for line in rules):
         yield 'metrics:'
@@ -69,7 +73,18 @@ def propose(source: Source, source_id: str, gateway_url: str) -> Iterator[str]:
     else:
         yield '# metrics:  # no topic here has a type that makes metrics by itself'
         yield from rules
-    yield from _others(source)
+    yield from _others(topics)
+    yield from _video(source)
+
+
+def _of_the_robot(source: Source) -> list[SourceTopic]:
+    """Return the topics but a bridge's own, and hidden ones that make no events."""
+    bridges = tuple(
+        f'{topic.name.rpartition("/")[0]}/' for topic in source.topics.values()
+        if BRIDGE_STATUS in topic.types)
+    return [topic for topic in source.topics.values()
+            if not topic.name.startswith(bridges)
+            and ('/_' not in topic.name or _is_event(topic))]
 
 
 def _is_metric(topic: SourceTopic) -> bool:
@@ -154,8 +169,8 @@ def _paths_of(layout: Layout, path: str) -> Iterator[str]:
         yield f'{path}[0]'
 
 
-def _others(source: Source) -> Iterator[str]:
-    events = [topic for topic in source.topics.values() if _is_event(topic)]
+def _others(topics: Iterable[SourceTopic]) -> Iterator[str]:
+    events = [topic for topic in topics if _is_event(topic)]
     if events:
         yield ''
         yield 'events:' if any(topic.name not in REPEATED for topic in events) else '# events:'
@@ -168,7 +183,6 @@ def _others(source: Source) -> Iterator[str]:
             yield f'  - {_event_source(topic)}'
             if more:
                 yield more
-    yield from _video(source)
 
 
 def _event_source(topic: SourceTopic) -> str:

@@ -211,6 +211,25 @@ def test_fields_named_like_something_in_yaml_are_quoted(tmp_path):
     assert [str(field.path) for field in load_map(file).metrics[0].fields] == list(fields)
 
 
+def test_what_a_bridge_says_of_itself_and_what_is_hidden_is_not_proposed(tmp_path):
+    number = Message('a/msg/B', (('x', PRIMITIVES['float64']),))
+    source = OneTopic('/real', number)
+    goals = 'action_msgs/msg/GoalStatusArray'
+    for name, kind in (
+            ('/r1/plexus_bridge/status', 'plexus_msgs/msg/BridgeStatus'),
+            ('/r1/plexus_bridge/run_command/_action/status', goals),
+            ('/r1/plexus_bridge/run_command/_action/feedback', 'plexus_msgs/action/R_Feedback'),
+            ('/dock/_action/feedback', 'a/msg/B'), ('/_hidden', 'a/msg/B'),
+            ('/dock/_action/status', goals)):
+        source.topics[name] = SourceTopic(name, (kind,), 1)
+    file = tmp_path / 'new.yaml'
+    file.write_text('\n'.join(propose(source, 'r-1', 'http://h')))
+    proposed = load_map(file)
+    assert [rule.topic for rule in (*proposed.metrics, *proposed.events)] == [
+        '/real', '/dock/_action/status']
+    assert 'plexus_bridge/' not in file.read_text().replace('plexus-bridge', '')
+
+
 class Broken:
     """A mapper that fails at every step with what nobody expects."""
 
