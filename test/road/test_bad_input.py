@@ -44,10 +44,10 @@ GOOD = 'version: 1\nsource_id: robot-1\nmetrics: [{topic: /t}]\n'
      '      - {path: angular_velocity.w, metric: a}\n'
      '      - {path: linear_acceleration.x, metric: b}\n'
      '      - {path: header.frame_id, metric: c, scale: 2}\n',
-     "robot.yaml:5:5: metrics[0].fields: path angular_velocity.w: geometry_msgs/msg/Vector3 has "
-     "no field 'w'; it has x, y, z\n"
-     'robot.yaml:5:5: metrics[0].fields: path header.frame_id: leads to a text, which has no '
-     'scale or offset'),
+     "robot.yaml:6:10: metrics[0].fields[0].path: path angular_velocity.w: "
+     "geometry_msgs/msg/Vector3 has no field 'w'; it has x, y, z\n"
+     'robot.yaml:8:10: metrics[0].fields[2].path: path header.frame_id: leads to a text, which '
+     'has no scale or offset'),
 ])
 def test_a_wrong_map_is_told_with_its_line(bridge, text, expected):
     program = bridge(text, PLEXUS_API_KEY='plx_test')
