@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from dataclasses import replace
 import logging
 import time
 from typing import Any
@@ -31,6 +32,7 @@ from plexus_bridge.ros.graph import find_publishers
 from plexus_bridge.ros.graph import Publishers
 from plexus_bridge.ros.layouts import message_class
 from plexus_bridge.ros.layouts import message_layout
+from plexus_bridge.ros.left_out import LeftOut
 from plexus_bridge.ros.lonely import LonelyTopics
 from plexus_bridge.ros.polling import polled_subscription
 from plexus_bridge.ros.polling import PolledGroup
@@ -127,6 +129,9 @@ class Intake:
             for topic in self.topics:
                 if topic.topic and self._has_changed(topic, now):
                     self._discover(topic, now)
+                if topic.left_out is not None and topic.left_out.poll(now) \
+                        and topic.state is not RuleState.NO_PUBLISHER:
+                    topic.tell(*self._flow(topic))
             self._let_go(now)
             self._lonely.poll(now, self.topics)
         now_ms = int(now * 1000)
@@ -259,16 +264,17 @@ class Intake:
         except MappingError as error:
             topic.tell(RuleState.UNKNOWN_TYPE, str(error))
             return False
+        planned = self._plan[topic.index].adjusted(self._adjustments, topic.topic, layout)
+        left_out = LeftOut(planned, self._counters)
         try:
-            mapper = self._plan[topic.index].adjusted(
-                self._adjustments, topic.topic, layout).mapper(
+            mapper = replace(planned, counters=left_out.counters).mapper(
                 layout, topic.topic, topic.captures, simulated=self._simulated,
                 own_logger=self._node.get_logger().name)
         except MappingError as error:
             topic.tell(RuleState.PATH_MISSING, str(error))
             return False
         self._finish(topic)  # what the old type left: windows that are open
-        topic.mapper = mapper
+        topic.mapper, topic.left_out = mapper, left_out
         longest = EVENT_POLL_S if isinstance(topic.rule, EventRule) else self._period_s
         topic.period_s = min(mapper.period_s, longest)
         topic.message_class = kind
@@ -280,7 +286,8 @@ class Intake:
     @staticmethod
     def _flow(topic: RuleIntake) -> tuple[RuleState, str]:
         if topic.readable:
-            return RuleState.OK, f'data flows ({topic.type})'
+            told = topic.left_out.told if topic.left_out is not None else None
+            return told or (RuleState.OK, f'data flows ({topic.type})')
         if topic.trouble:
             return RuleState.MALFORMED, f'no message could be read so far: {topic.trouble}'
         return RuleState.NOTHING_PUBLISHED, f'subscribed ({topic.type}), nothing published yet'
@@ -297,12 +304,16 @@ class Intake:
         unreadable = topic.unreadable
         taken = 0
         topic.poll_at = now + topic.period_s
+        watching = topic.left_out if topic.left_out and topic.left_out.watches else None
+        size_before = watching.size() if watching else 0
         if topic.take_message is not None and (mapper.every or mapper.is_due(now_ms)):
             first = topic.take_message(topic.message_class, True)
             if first is not None:
                 taken = self._take(topic, mapper, topic.take_message, first, now)
         if mapper.settles:
             self._guarded(topic, mapper.settle, now_ms)
+        if watching:
+            watching.note(size_before)
         if taken and not topic.readable:
             topic.readable = taken > topic.unreadable - unreadable
             topic.tell(*self._flow(topic))

@@ -13,6 +13,7 @@ import logging
 import math
 import time
 from typing import Any
+from typing import TYPE_CHECKING
 
 from rclpy.subscription import Subscription
 
@@ -22,6 +23,9 @@ from plexus_bridge.mapping.plan import Rule
 from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.ros.graph import Publishers
 from plexus_bridge.video.rules import CameraRule
+
+if TYPE_CHECKING:
+    from plexus_bridge.ros.left_out import LeftOut
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,7 @@ class RuleState(enum.Enum):
     WRONG_TYPE = 'wrong type'
     UNKNOWN_TYPE = 'type not installed'
     PATH_MISSING = 'path missing'
+    NOT_FINITE = 'values are no numbers'
     NOTHING_PUBLISHED = 'nothing published yet'
     MALFORMED = 'messages cannot be read'
     PAUSED = 'switched off on request'
@@ -45,7 +50,8 @@ class RuleState(enum.Enum):
 
 
 _LEVELS = {
-    RuleState.OK: logging.INFO, RuleState.NO_PUBLISHER: logging.DEBUG,
+    RuleState.OK: logging.INFO, RuleState.NOT_FINITE: logging.WARNING,
+    RuleState.NO_PUBLISHER: logging.DEBUG,
     RuleState.NOTHING_PUBLISHED: logging.DEBUG, RuleState.PAUSED: logging.INFO}
 
 _NOBODY = 'nobody publishes on this topic; it is waited for'
@@ -69,6 +75,8 @@ class RuleIntake:
     type: str = ''
     subscription: Subscription[Any] | None = None
     mapper: Mapper | None = None
+    # What the mapper leaves out; there where the mapper is.
+    left_out: LeftOut | None = None
     message_class: Any = None
     layout: Message | None = None
     # The one piece of rclpy's inside that polling needs: `handle.take_message`.

@@ -169,8 +169,7 @@ class StatusPublisher:
             publishers=publishers.count if publishers else 0,
             qos=_qos(topic), last_received=_time(topic.last_received_ms),
             rate_hz=self._rate(topic), messages=topic.messages,
-            dropped=[DropCount(reason='unreadable', count=topic.unreadable)]
-            if topic.unreadable else [])
+            dropped=_dropped(topic))
 
     def _rate(self, topic: RuleIntake) -> float:
         now = _Seen(time.monotonic(), topic.messages)
@@ -231,6 +230,12 @@ def _qos(topic: RuleIntake) -> str:
     profile = topic.subscription.qos_profile
     return (f'{profile.reliability.name.lower()}, {profile.durability.name.lower()}, '
             f'keep last {profile.depth}')
+
+
+def _dropped(topic: RuleIntake) -> list[DropCount]:
+    dropped = topic.left_out.counters.dropped() if topic.left_out is not None else {}
+    return [DropCount(reason=reason, count=count) for reason, count in sorted(
+        {**dropped, 'unreadable': topic.unreadable}.items()) if count]
 
 
 def _time(milliseconds: int) -> Time:

@@ -14,6 +14,7 @@ import rclpy
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Imu
+from sensor_msgs.msg import JointState
 from sensor_msgs.msg import Temperature
 
 from plexus_bridge.client.gateway_clock import ClockEstimate
@@ -267,3 +268,50 @@ def test_what_was_received_before_a_step_of_the_clock_is_stamped_as_if_there_was
     assert stamps == sorted(stamps)
     assert all(abs(stamp - real) < 1000 for stamp, real in zip(stamps, sent, strict=True))
     assert it.counters['clock_steps'] == 1
+
+
+def publish_until_state(it: Rules, publisher: Any, message: Any, state: RuleState) -> RuleIntake:
+    """Publish, with time that passes faster than it does."""
+    def so() -> bool:
+        publisher.publish(message)
+        it.skipped_s += 0.1
+        return it.intake.topics[0].state is state
+
+    it.until(so, f'{state}')
+    return it.intake.topics[0]
+
+
+def test_a_rule_all_of_whose_values_are_left_out_says_so_until_there_is_one(rules, graph):
+    it = rules('  - {topic: /t, fields: [{path: temperature, metric: t}]}\n')
+    publisher = graph.node.create_publisher(Temperature, '/t', 10)
+    nothing = Temperature(temperature=float('nan'))
+    topic = publish_until_state(it, publisher, nothing, RuleState.NOT_FINITE)
+    assert topic.reason == (
+        'messages come and every value is left out: they are NaN or infinite')
+    assert topic.left_out.counters.dropped()['not_finite'] > 0
+    publish_until_state(it, publisher, Temperature(temperature=1.0), RuleState.OK)
+
+
+def test_an_element_that_is_never_there_is_told_and_one_that_is_missing_now_and_then_is_not(
+        rules, graph):
+    it = rules('  - {topic: /a, fields: [{path: "position[9]", metric: a}]}\n')
+    publisher = graph.node.create_publisher(JointState, '/a', 10)
+    topic = publish_until_state(
+        it, publisher, JointState(position=[1.0]), RuleState.PATH_MISSING)
+    assert 'do not have the element that a path asks for' in topic.reason
+    other = rules('  - {topic: /b, fields: [{path: "position[9]", metric: a}, '
+                  '{path: "position[0]", metric: b}]}\n')
+    publisher = graph.node.create_publisher(JointState, '/b', 10)
+    publish_until_state(other, publisher, JointState(position=[1.0]), RuleState.OK)
+    end_s = other.skipped_s + 20
+    states = set()
+
+    def later() -> bool:
+        publisher.publish(JointState(position=[1.0]))
+        other.skipped_s += 0.3
+        states.add(other.intake.topics[0].state)
+        return other.skipped_s > end_s
+
+    other.until(later, 'time passes')
+    assert states == {RuleState.OK}
+    assert other.counters.dropped()['element_absent'] > 10
