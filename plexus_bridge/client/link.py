@@ -374,7 +374,9 @@ class Link:
         self._drop_socket(flush_s=0.0 if self._stop_by is None else LAST_WORDS_S)
         self._sending.lost()
         delay = self._connector.failed(goodbye=event.goodbye, refused=self._status.refused)
-        self._status = replace(self._status, transport=Transport.NONE, detail=event.reason)
+        # To connect anew because there is something to announce is no trouble, and is not told.
+        self._status = replace(self._status, transport=Transport.NONE,
+                               detail='' if self._reconnecting else event.reason)
         if self._stop_by is None and not self._reconnecting:
             log.warning('not connected: %s; next try in %.1f s', event.reason, delay)
 

@@ -155,20 +155,23 @@ class Plexus(VideoCalls):
         self._batches.add(batch)
         return batch
 
-    def flush_buffer(self) -> bool:
+    def flush_buffer(self, timeout: float | None = None) -> bool:
         """
-        Wait until the gateway has everything, for at most `timeout`; True.
+        Wait until the gateway has everything; True.
+
+        That is for at most `timeout` seconds, by default those of the client.
 
         LinkError if it does not get there (AuthenticationError if the key is refused): nothing
         is lost by that.
         """
         self._intake.begin()
         self._sender.hurry()
-        left = self._sender.wait_until_delivered(self.timeout)
+        seconds = self.timeout if timeout is None else timeout
+        left = self._sender.wait_until_delivered(seconds)
         if left:
             status = self._sender.status
             text = (f'{left} points are not confirmed by {self.gateway_url} within '
-                    f'{self.timeout:g} s: {status.detail or "no answer yet"}; they are kept')
+                    f'{seconds:g} s: {status.detail or "no answer yet"}; they are kept')
             raise (AuthenticationError if status.key_refused else LinkError)(text)
         return True
 
@@ -237,19 +240,23 @@ class Plexus(VideoCalls):
 
     @contextlib.contextmanager
     def run(self, name: str, **more: Any) -> Iterator[dict[str, Any]]:
-        """Have a run last as long as the block; an exception ends it as ``aborted``."""
+        """
+        Have a run last as long as the block; an exception ends it as ``aborted``.
+
+        What the block is given has the run's state and verdict afterwards.
+        """
         run = self.start_run(name, **more)
         try:
             yield run
         except BaseException as error:
             try:
-                self.end_run(run, 'aborted')
+                run.update(self.end_run(run, 'aborted'))
             except PlexusError as failure:
                 # The block's own error is what the caller has to see.
                 self._sender.lines.say(
                     f'run {name!r} could not be ended after {error!r}: {failure}')
             raise
-        self.end_run(run)
+        run.update(self.end_run(run))
 
     # -- commands
 

@@ -159,6 +159,8 @@ class Inbox:
             tag: trim(str(body[key]), MAX_TEXT_BYTES)
             for tag, key in (('error_source', 'source'), ('severity', 'severity'))
             if isinstance(body.get(key), str)}
+        if tags.get('severity') == 'warning':  # agents' word; events have those of ROS and the map
+            tags['severity'] = 'warn'
         text = trim(str(body.get('error') or 'unknown'), MAX_TEXT_BYTES)
         point = ReceivedPoint('event', 'device.error', text, stamp, tags or None)
         self._gateway.store_quietly(((self._source_id, (point,)),))

@@ -119,7 +119,8 @@ def test_what_goes_wrong_is_reported_with_its_code(desk, command, params, code, 
     assert words in end['error_message']
 
 
-def test_commands_that_are_declared_later_are_announced_together(desk, wait_until):
+def test_commands_that_are_declared_later_are_announced_together_and_quietly(
+        desk, wait_until, capfd):
     for name in ('late_1', 'late_2', 'late_3'):
         desk.px.command(name)(lambda run: 7)
     wait_until(lambda: len(desk.hellos) >= 2, 'it introduces itself again')
@@ -127,6 +128,7 @@ def test_commands_that_are_declared_later_are_announced_together(desk, wait_unti
         entry['name'] for entry in desk.hellos[1]['commands']}
     desk.px.flush_buffer()
     assert len(desk.hellos) == 2
+    assert 'not connected' not in capfd.readouterr().err
 
 
 def test_a_program_that_only_declares_is_connected_too(connect):

@@ -53,6 +53,26 @@ def test_every_way_of_sending_arrives_as_it_was_meant(px, local_gateway):
     assert px.lost_points == {}
 
 
+def test_waiting_may_be_limited_for_once(px, connect):
+    assert px.send('m', 1)
+    assert px.flush_buffer(timeout=20) is True
+    nowhere = connect('http://127.0.0.1:9')
+    nowhere.send('m', 1)
+    with pytest.raises(LinkError, match=r'within 0\.1 s'):
+        nowhere.flush_buffer(timeout=0.1)
+
+
+def test_a_run_is_up_to_date_after_its_block(px):
+    with px.run('warm up', pass_criteria=[
+            {'metric': 'm', 'operator': '<', 'value': 5}]) as run:
+        assert run['status'] == 'active'
+        px.send('m', 1)
+    assert (run['status'], run['ended_at'] is None) == ('completed', False)
+    with pytest.raises(ValueError, match='boom'), px.run('broken') as run:
+        raise ValueError('boom')
+    assert run['status'] == 'aborted'
+
+
 def test_a_reading_without_a_stamp_is_of_now(px, local_gateway):
     before = time.time() * 1000
     px.send('m', 1)

@@ -99,7 +99,7 @@ class TestAgents:
                  and len(client.get(path, tail=5)) == 2, 'both are kept')
         first, second = client.get(path, tail=5)
         assert (first['metric'], first['timestamp_ms'], first['tags']) == (
-            'device.error', NOW_MS, {'error_source': 'sensor.BME280', 'severity': 'warning'})
+            'device.error', NOW_MS, {'error_source': 'sensor.BME280', 'severity': 'warn'})
         assert len(first['value'].encode()) == 256
         assert (second['value'], second['tags']) == ('unknown', {})
 
