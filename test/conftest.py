@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
+import itertools
 import os
 from pathlib import Path
 import signal
@@ -18,8 +19,10 @@ import time
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# Domains above 101 use ports that the operating system hands out to others.
+# Domains above 101 use ports that the operating system hands out to others. They take turns: who
+# was killed in one is seen there for another twenty seconds.
 _DOMAINS = range(30, 50)
+_NEXT_DOMAIN = itertools.count()
 _DOMAIN_LOCK_PORT = 22_119
 
 
@@ -49,7 +52,8 @@ class Program:
 @pytest.fixture
 def ros_domain() -> Iterator[int]:
     """A ROS domain that no other test on this machine uses meanwhile."""
-    for domain in _DOMAINS:
+    for _ in _DOMAINS:
+        domain = _DOMAINS[next(_NEXT_DOMAIN) % len(_DOMAINS)]
         lock = socket.socket()
         try:
             lock.bind(('127.0.0.1', _DOMAIN_LOCK_PORT + domain))
