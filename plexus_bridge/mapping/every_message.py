@@ -1,6 +1,6 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What mappers have in common that use each message at once and keep nothing for later."""
+"""What mappers have in common that use each message; most of them keep nothing for later."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import math
 
 
 class EveryMessage:
-    """A base for mappers that add `take` only (see `plexus_bridge.mapping.topic.Mapper`)."""
+    """
+    A base for mappers that add `take` (see `plexus_bridge.mapping.topic.Mapper`).
+
+    Those that keep something for later say so by `settles` and add `settle`.
+    """
 
     every = True
     period_s = math.inf

@@ -111,6 +111,20 @@ class Store:
             connection.send(json.dumps({'type': 'telemetry_ack', 'seq': frame['seq']}))
 
 
+class Choosy(Store):
+    """Finds messages with some points too long, and hangs up on them."""
+
+    def __init__(self, too_long: Callable[[list[dict[str, Any]]], bool]):
+        super().__init__()
+        self._too_long = too_long
+
+    def take(self, connection: ServerConnection, frame: dict) -> None:
+        if frame['type'] == 'telemetry' and self._too_long(frame['points']):
+            connection.close(1009, 'message too big')
+        else:
+            super().take(connection, frame)
+
+
 def test_data_goes_over_the_socket_and_is_forgotten_once_acknowledged(robot_at):
     store = Store()
     with ScriptedSocket(store.serve) as gateway:
@@ -652,15 +666,7 @@ def test_a_link_that_is_asked_to_comes_back_at_once_and_says_anew_what_it_can_do
 
 
 def test_a_gateway_that_finds_a_message_too_long_gets_its_halves(robot_at):
-    store = Store()
-
-    def take(connection: ServerConnection, frame: dict[str, Any]) -> None:
-        if frame['type'] == 'telemetry' and len(frame['points']) > 4:
-            connection.close(1009, 'message too big')
-        else:
-            Store.take(store, connection, frame)
-
-    store.take = take
+    store = Choosy(lambda points: len(points) > 4)
     with ScriptedSocket(store.serve) as gateway:
         robot = robot_at(gateway.url)
         send_together(robot, range(40))
@@ -671,15 +677,7 @@ def test_a_gateway_that_finds_a_message_too_long_gets_its_halves(robot_at):
 
 
 def test_a_single_message_that_is_too_long_is_given_up_and_counted(robot_at):
-    store = Store()
-
-    def take(connection: ServerConnection, frame: dict[str, Any]) -> None:
-        if frame['type'] == 'telemetry' and {7} & {p['value'] for p in frame['points']}:
-            connection.close(1009, 'message too big')
-        else:
-            Store.take(store, connection, frame)
-
-    store.take = take
+    store = Choosy(lambda points: any(point['value'] == 7 for point in points))
     with ScriptedSocket(store.serve) as gateway:
         robot = robot_at(gateway.url)
         send_together(robot, range(16))

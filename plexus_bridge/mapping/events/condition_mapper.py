@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import math
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
@@ -13,6 +12,7 @@ from plexus_bridge.mapping.event_points import make_event
 from plexus_bridge.mapping.events.condition import Condition
 from plexus_bridge.mapping.events.condition import Edge
 from plexus_bridge.mapping.events.rules import EventRule
+from plexus_bridge.mapping.every_message import EveryMessage
 from plexus_bridge.mapping.layout import describe
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.layout import Primitive
@@ -27,11 +27,9 @@ from plexus_bridge.mapping.template import fill
 DEFAULT_SEVERITY = 'warn'
 
 
-class ConditionMapper:
+class ConditionMapper(EveryMessage):
     """Reads one number of each message; MappingError if the path leads to anything else."""
 
-    every = True
-    period_s = math.inf
     settles = True
 
     def __init__(self, rule: EventRule, message: Message, captures: Mapping[str, str],
@@ -53,10 +51,6 @@ class ConditionMapper:
         self._with_stamp = rule.timestamp == 'header' and has_header(message)
         self._read = compile_reader(message, [
             rule.when_path, *([parse_path('header.stamp')] if self._with_stamp else [])])
-
-    def is_due(self, now_ms: int) -> bool:
-        """Return True: each value counts."""
-        return True
 
     def take(self, data: bytes, received_ms: int) -> None:
         """Take one message; MappingError if it cannot be read."""

@@ -20,6 +20,7 @@ from plexus_bridge.mapping.events.levels import Levels
 from plexus_bridge.mapping.events.levels import MAX_STATUSES
 from plexus_bridge.mapping.events.levels import STALE
 from plexus_bridge.mapping.events.rules import EventRule
+from plexus_bridge.mapping.every_message import EveryMessage
 from plexus_bridge.mapping.fields import MAX_SERIES
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.paths import parse_path
@@ -50,7 +51,7 @@ class _Change(NamedTuple):
     details: Mapping[str, Any]
 
 
-class DiagnosticsMapper:
+class DiagnosticsMapper(EveryMessage):
     """
     Reads names and levels of each message, and the rest only where a level changed.
 
@@ -58,8 +59,6 @@ class DiagnosticsMapper:
     changes all the time is told of now and then, with the number of its changes.
     """
 
-    every = True
-    period_s = math.inf
     settles = True
 
     def __init__(self, rule: EventRule, message: Message, captures: Mapping[str, str],
@@ -81,10 +80,6 @@ class DiagnosticsMapper:
         # When the last message was received: by its stamp, and by the clock of `settle`.
         self._newest_ms = 0
         self._newest_at_ms: int | None = None
-
-    def is_due(self, now_ms: int) -> bool:
-        """Return True: each message may bring a change."""
-        return True
 
     def take(self, data: bytes, received_ms: int) -> None:
         """Take one message; MappingError if it cannot be read."""

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import math
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.mapping.events.log_lines import LogFolder
 from plexus_bridge.mapping.events.log_lines import LogLine
 from plexus_bridge.mapping.events.names import NameFilter
 from plexus_bridge.mapping.events.rules import EventRule
+from plexus_bridge.mapping.every_message import EveryMessage
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.reader import compile_reader
@@ -33,11 +33,9 @@ HISTORY_MS = 10_000
 MAX_LINE_BYTES = 3072
 
 
-class RosoutMapper:
+class RosoutMapper(EveryMessage):
     """Never maps the lines of `own_logger`: a line about a lost event must not make an event."""
 
-    every = True
-    period_s = math.inf
     settles = True
 
     def __init__(self, rule: EventRule, message: Message, captures: Mapping[str, str],
@@ -56,10 +54,6 @@ class RosoutMapper:
         self._folder = LogFolder(
             fill(rule.event or DEFAULT_EVENT, captures), sinks['urgent'].add, tags=tags,
             fold_s=rule.fold_s, per_s=rule.max_per_s)
-
-    def is_due(self, now_ms: int) -> bool:
-        """Return True: each line is looked at."""
-        return True
 
     def take(self, data: bytes, received_ms: int) -> None:
         """Take one message; MappingError if it cannot be read."""
