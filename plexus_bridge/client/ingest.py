@@ -23,8 +23,8 @@ import time
 import requests
 
 from plexus_bridge import encoding
-from plexus_bridge.client.tls import ca_bundle
-from plexus_bridge.config.gateway_url import is_loopback
+from plexus_bridge.client.http_session import open_session
+from plexus_bridge.client.http_session import read_content
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.frames import Frame
 from plexus_bridge.points import FIRST_MILLISECOND_STAMP
@@ -133,7 +133,7 @@ class HttpIngest:
             with self._session.post(
                     self._url, body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False,
                     stream=True) as response:
-                outcome = self._judge(frame, response, _content(response))
+                outcome = self._judge(frame, response, read_content(response, MAX_ANSWER_BYTES))
                 return replace(outcome, date_ms=_date_ms(response),
                                round_trip_s=time.monotonic() - started)
         except requests.RequestException as error:
@@ -170,15 +170,6 @@ class HttpIngest:
         return Outcome(frame, Result.STORED, dropped=dropped)
 
 
-def _content(response: requests.Response) -> bytes:
-    content = b''
-    for part in response.iter_content(MAX_ANSWER_BYTES):
-        content += part
-        if len(content) >= MAX_ANSWER_BYTES:
-            break
-    return content
-
-
 def _text(content: bytes, most: int) -> str:
     return content[:most].decode(errors='replace')
 
@@ -207,21 +198,6 @@ def _retry_after(response: requests.Response) -> float | None:
     if not math.isfinite(seconds):
         return None
     return min(max(MIN_RETRY_AFTER_S, seconds), MAX_RETRY_AFTER_S)
-
-
-def open_session(url: str) -> requests.Session:
-    """
-    Return a session that takes nothing from the environment but what is meant for `url`.
-
-    A ~/.netrc would put another authorisation beside our key; and the key for a gateway on this
-    machine is no proxy's business.
-    """
-    session = requests.Session()
-    session.trust_env = False
-    if not is_loopback(url):
-        session.proxies.update(requests.utils.get_environ_proxies(url))
-    session.verify = ca_bundle() or True
-    return session
 
 
 def _reason(error: requests.RequestException) -> str:

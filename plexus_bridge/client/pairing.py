@@ -16,9 +16,13 @@ from pathlib import Path
 import sys
 import time
 from typing import Any
+from typing import NamedTuple
 
 import requests
 
+from plexus_bridge import encoding
+from plexus_bridge.client.http_session import open_session
+from plexus_bridge.client.http_session import read_content
 from plexus_bridge.config.credentials import find_gateway_url
 from plexus_bridge.config.credentials import read_config
 from plexus_bridge.config.credentials import save_credentials
@@ -34,6 +38,7 @@ from plexus_bridge.points import check_source_id
 
 TIMEOUT_S = 10.0
 MAX_WAIT_S = 3600
+MAX_ANSWER_BYTES = 65536
 
 Say = Callable[[str], None]
 
@@ -78,7 +83,7 @@ def by_code(url: str, code: str) -> dict[str, Any]:
     """Return what the gateway gives for a code; LinkError says why it gives nothing."""
     answer = _ask(url, 'POST', '/api/sources/pair/complete',
                   json={'code': code.strip(), 'credential': 'api_key'})
-    if answer.status_code == 404:
+    if answer.status == 404:
         raise LinkError(f'{url} knows no code {code.strip()!r}; have it print one with '
                         '`plexus-bridge gateway pair`')
     return _told(url, answer)
@@ -102,38 +107,46 @@ def by_approval(url: str, name: str, say: Say, sleep: Callable[[float], None] = 
         sleep(interval_s)
         left -= 1
         answer = _ask(url, 'GET', '/api/auth/device', params={'device_code': device_code})
-        if answer.status_code == 403:
+        if answer.status == 403:
             raise LinkError(f'{url}: somebody there turned this machine away')
-        if answer.status_code not in (202, 429):
+        if answer.status not in (202, 429):
             return _told(url, answer)
     raise LinkError(f'{url}: nobody approved the code {code} in time')
 
 
-def _ask(url: str, method: str, path: str, **options: Any) -> requests.Response:
+class _Answer(NamedTuple):
+    status: int
+    reason: str
+    content: bytes
+    retry_after: str
+
+
+def _ask(url: str, method: str, path: str, **options: Any) -> _Answer:
     try:
-        with requests.Session() as session:
-            session.trust_env = not is_loopback(url)  # no proxy leads to this machine itself
-            # A redirect would carry the code, and bring a key, over a road that nobody chose.
-            return session.request(
-                method, url + path, timeout=TIMEOUT_S, allow_redirects=False, **options)
+        # A redirect would carry the code, and bring a key, over a road that nobody chose.
+        with open_session(url) as session, session.request(
+                method, url + path, timeout=TIMEOUT_S, allow_redirects=False, stream=True,
+                **options) as response:
+            return _Answer(response.status_code, response.reason,
+                           read_content(response, MAX_ANSWER_BYTES),
+                           response.headers.get('Retry-After', '')[:10])
     except requests.RequestException as error:
         raise LinkError(
             f'{url}: cannot be reached: {error}; does the gateway run, and listen on an address '
             'that this machine reaches (--host)?') from None
 
 
-def _told(url: str, answer: requests.Response) -> dict[str, Any]:
+def _told(url: str, answer: _Answer) -> dict[str, Any]:
     """Return the JSON object of an answer that is a success; LinkError otherwise."""
     try:
-        body = answer.json()
+        body = encoding.loads(answer.content)
     except ValueError:
         body = None
-    if answer.status_code == 200 and isinstance(body, dict):
+    if answer.status == 200 and isinstance(body, dict):
         return body
     told = body.get('message') or body.get('error') if isinstance(body, dict) else None
-    hint = f'; try again in {answer.headers["Retry-After"][:10]} s' \
-        if 'Retry-After' in answer.headers else ''
-    raise LinkError(f'{url}: saw status {answer.status_code}, expected 200: '
+    hint = f'; try again in {answer.retry_after} s' if answer.retry_after else ''
+    raise LinkError(f'{url}: saw status {answer.status}, expected 200: '
                     f'{str(told or answer.reason)[:200]}{hint}')
 
 

@@ -16,7 +16,8 @@ from urllib.parse import quote
 import requests
 
 from plexus_bridge import encoding
-from plexus_bridge.client.ingest import open_session
+from plexus_bridge.client.http_session import open_session
+from plexus_bridge.client.http_session import read_content
 from plexus_bridge.client.settings import Settings
 from plexus_bridge.errors import AuthenticationError
 from plexus_bridge.errors import RefusedError
@@ -24,6 +25,8 @@ from plexus_bridge.errors import SettingError
 from plexus_bridge.errors import UnreachableError
 
 _SHOWN = 400
+# A run with all its notes and criteria is far shorter.
+MAX_ANSWER_BYTES = 1_000_000
 _CREATED_BY = 'plexus-bridge'
 
 
@@ -124,23 +127,24 @@ class Runs:
             raise SettingError(f'{method} {url}: no JSON can be made of it: {error}') from None
         try:
             # A redirect is not followed: the key is for the configured address only.
-            response = self._session.request(
-                method, url, data=data, timeout=self._timeout_s, allow_redirects=False)
+            with self._session.request(
+                    method, url, data=data, timeout=self._timeout_s, allow_redirects=False,
+                    stream=True) as response:
+                status, content = response.status_code, read_content(response, MAX_ANSWER_BYTES)
         except requests.RequestException as error:
             raise UnreachableError(f'{method} {url}: {error}') from None
-        with response:
-            try:
-                answer = response.json()
-            except ValueError:
-                answer = {}
-            if response.status_code in (200, 201) and isinstance(answer, dict):
-                return answer
-            raise _refusal(f'{method} {url}', response, answer)
+        try:
+            answer = encoding.loads(content)
+        except ValueError:
+            answer = {}
+        if status in (200, 201) and isinstance(answer, dict):
+            return answer
+        raise _refusal(f'{method} {url}', status, content, answer)
 
 
-def _refusal(what: str, response: requests.Response, answer: Any) -> Exception:
+def _refusal(what: str, status: int, content: bytes, answer: Any) -> Exception:
     code = answer.get('error', '') if isinstance(answer, dict) else ''
-    text = f'{what}: saw status {response.status_code}: {response.text[:_SHOWN]}'
-    if response.status_code in (401, 403):
+    text = f'{what}: saw status {status}: {content[:_SHOWN].decode(errors="replace")}'
+    if status in (401, 403):
         return AuthenticationError(text, code if isinstance(code, str) else '')
-    return RefusedError(text, response.status_code, code if isinstance(code, str) else '')
+    return RefusedError(text, status, code if isinstance(code, str) else '')

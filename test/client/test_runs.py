@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from plexus_bridge.client import runs as runs_module
 from plexus_bridge.client.runs import Runs
 from plexus_bridge.client.runs import Whose
 from plexus_bridge.client.settings import Settings
@@ -188,3 +189,13 @@ def test_what_is_no_json_is_told_before_it_is_sent(app, runs):
     with pytest.raises(ValueError, match='JSON'):
         start(runs, metadata={'a': object()})
     assert app.seen == []
+
+
+def test_an_answer_that_never_ends_is_read_no_further(app, runs, monkeypatch):
+    monkeypatch.setattr(runs_module, 'MAX_ANSWER_BYTES', 100_000)
+    run = {'run': {'id': 'r1', 'notes': 'x' * 90_000}}
+    app.answer = lambda method, path, body: (201, run)
+    assert start(runs) == run['run']
+    run['run']['notes'] *= 100
+    with pytest.raises(RefusedError, match='"run"'):
+        start(runs)

@@ -15,6 +15,7 @@ from commanded_device import HELLO
 import pytest
 import websocket
 
+from plexus_bridge.gateway import device_socket
 from plexus_bridge.gateway.gateway import Gateway
 from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.protocol.gateway import MAX_UNDECIDED_FRAMES
@@ -70,6 +71,24 @@ class TestOpening:
             client.device()
         assert error.value.status_code == 503
         assert 'disk full' in str(error.value.resp_body)
+
+    def test_more_who_have_not_shown_a_key_than_there_is_memory_for_are_turned_away(
+            self, client: Any, gateway: Gateway, monkeypatch: pytest.MonkeyPatch,
+            wait_until: Callable[..., None]):
+        monkeypatch.setattr(device_socket, 'MAX_STRANGERS', 2)
+        robots = [client.device(), client.device('kiln-8')]  # let in, and so no strangers
+        first, second = client.stranger(), client.stranger()
+        wait_until(lambda: gateway.strangers == 2, 'both strangers are counted')
+        with pytest.raises(websocket.WebSocketBadStatusException) as error:
+            client.stranger()
+        assert error.value.status_code == 503
+        assert 'have not shown a key' in str(error.value.resp_body)
+        first.close()
+        wait_until(lambda: gateway.strangers == 1, 'who hung up is forgotten')
+        client.stranger().close()
+        for socket in (second, *robots):
+            socket.close()
+        wait_until(lambda: gateway.strangers == 0, 'all are forgotten')
 
 
 class TestTelemetry:

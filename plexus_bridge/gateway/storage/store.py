@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import sqlite3
 import threading
+import time
 from typing import Concatenate
 from typing import ParamSpec
 from typing import TypeVar
@@ -29,6 +30,10 @@ from plexus_bridge.points import ReceivedPoint
 READER_THREADS = 4
 # From here on nobody reads more from the network until the writer has caught up.
 MAX_QUEUED_POINTS = 200_000
+# Whoever asked has gone by then; the thread is wanted by others.
+QUERY_TIMEOUT_S = 30.0
+# Steps of SQLite's machine between two looks at the clock: well under a millisecond.
+_STEPS_BETWEEN_LOOKS = 20_000
 
 OnStored = Callable[[str, Sequence[ReceivedPoint]], None]
 P = ParamSpec('P')
@@ -143,7 +148,7 @@ class Store:
         """
         Run `query(connection, …)` on a reader thread; it sees whatever was stored before.
 
-        StoreError if the database cannot be read.
+        StoreError if the database cannot be read, or not within QUERY_TIMEOUT_S.
         """
         return await self._read_on(
             self._threads, lambda connection: query(connection, *args, **kwargs))
@@ -155,9 +160,17 @@ class Store:
     async def _read_on(
             self, threads: ThreadPoolExecutor, query: Callable[[sqlite3.Connection], T]) -> T:
         def run() -> T:
+            reader = self._reader()
+            deadline = time.monotonic() + QUERY_TIMEOUT_S
+            reader.set_progress_handler(
+                lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
             try:
-                return query(self._reader())
+                return query(reader)
             except sqlite3.Error as error:
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f'saw no end of a query within {QUERY_TIMEOUT_S:g} s; ask for a shorter '
+                        'window, fewer metrics or wider buckets') from error
                 raise StoreError(f'the database cannot be read: {error}') from error
 
         return await asyncio.get_running_loop().run_in_executor(threads, run)

@@ -169,3 +169,21 @@ def test_a_change_is_refused_while_nothing_can_be_stored(tmp_path: Path):
         assert store.failure is not None
 
     with_store(tmp_path / 'gateway.db', use)
+
+
+def test_a_query_without_an_end_is_ended_and_the_thread_serves_others(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(store_module, 'QUERY_TIMEOUT_S', 0.1)
+    monkeypatch.setattr(store_module, 'READER_THREADS', 1)
+
+    def endless(connection: sqlite3.Connection) -> object:
+        return connection.execute(
+            'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) '
+            'SELECT MAX(i) FROM n').fetchone()
+
+    async def use(store: Store) -> object:
+        with pytest.raises(StoreError, match='ask for a shorter window'):
+            await store.read(endless)
+        return await store.read(queries.sources)
+
+    assert with_store(tmp_path / 'gateway.db', use) == []
