@@ -42,6 +42,8 @@ class PlannedRule:
     index: int
     sinks: Sinks
     counters: Counters
+    # What keeps points for the time around this rule's events, if any does.
+    box: BlackBox | None = None
 
     def adjusted(self, adjustments: Adjustments, topic: str, message: Message | None
                  ) -> PlannedRule:
@@ -55,9 +57,10 @@ class PlannedRule:
                simulated: bool = False, own_logger: str = '') -> Mapper:
         """Return what maps a topic of this type; MappingError says all that does not fit."""
         if isinstance(self.rule, EventRule):
-            return make_event_mapper(
+            mapper = make_event_mapper(
                 self.rule, message, topic, captures, self.sinks, self.counters,
                 simulated=simulated, own_logger=own_logger)
+            return self.box.accompany(mapper) if self.box is not None else mapper
         return make_mapper(self.rule, message, topic, captures, self.sinks, self.counters,
                            simulated=simulated)
 
@@ -74,7 +77,7 @@ def plan(metrics: Sequence[MetricRule], events: Sequence[EventRule], sinks: Sink
         box = BlackBox(event_rule.capture, sinks['bulk'], counters)
         yield PlannedRule(
             event_rule, 'events', index, {**sinks, 'urgent': box.watch(sinks['urgent'])},
-            counters)
+            counters, box)
         for inner, metric_rule in enumerate(event_rule.capture.rules):
             yield PlannedRule(
                 metric_rule, f'events[{index}].capture.rules', inner,

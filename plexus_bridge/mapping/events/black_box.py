@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+import math
 from typing import Any
 
 from plexus_bridge.counters import Counters
@@ -21,6 +22,7 @@ from plexus_bridge.mapping.sinks import Add
 from plexus_bridge.mapping.sinks import AddRow
 from plexus_bridge.mapping.sinks import MetricName
 from plexus_bridge.mapping.sinks import Sink
+from plexus_bridge.mapping.topic import Mapper
 from plexus_bridge.points import MAX_TAGS
 from plexus_bridge.points import Point
 
@@ -33,9 +35,13 @@ NUMBER_BYTES = 34
 _SLACK_MS = 1000
 # A stamp that is older than this against the newest begins anew: a recording is looped.
 _JUMP_MS = 60_000
+# So much of the rings (their memory) is sent at a time: a few ms to hand on and to encode.
+PART_BYTES = 400_000
 
 # The metrics of a row, None for a point.
 _Metrics = Sequence[MetricName] | None
+# Stamp (Unix ms), bytes in memory, and what was kept: a row of these metrics, or a point.
+_Entry = tuple[int, int, _Metrics, Any]
 
 
 class BlackBox:
@@ -74,19 +80,37 @@ class BlackBox:
         """Return a sink for events: each is tagged with its capture, and passed on."""
         return _Trigger(self, sink)
 
+    def accompany(self, mapper: Mapper) -> Mapper:
+        """Return a mapper of the event whose turns are used to send on what is captured."""
+        return _Accompanied(mapper, self)
+
     def trigger(self, name: str, stamp_ms: int) -> str:
-        """Send what there is around this moment (Unix ms), and will be; returns the identity."""
-        if self._identity and self._from_ms <= stamp_ms <= self._to_ms:
-            self._to_ms = max(self._to_ms, stamp_ms + self._after_ms)
-            self._from_ms = min(self._from_ms, stamp_ms - self._before_ms)
+        """Have sent what there is around this moment (Unix ms), and will be; returns the identity.
+
+        `send_on` sends it, part by part.
+        """
+        from_ms, to_ms = stamp_ms - self._before_ms, stamp_ms + self._after_ms
+        if self._identity and from_ms <= self._to_ms and to_ms >= self._from_ms:
+            self._from_ms, self._to_ms = min(self._from_ms, from_ms), max(self._to_ms, to_ms)
         else:
+            self.finish()  # what is left of the span before is tagged as that
             self._identity = f'{name}@{stamp_ms}'
-            self._from_ms = stamp_ms - self._before_ms
-            self._to_ms = stamp_ms + self._after_ms
+            self._from_ms, self._to_ms = from_ms, to_ms
             self._add_rows.clear()
         for ring in self._rings:
-            ring.send_span()
+            ring.open()
         return self._identity
+
+    def send_on(self, part_bytes: float = PART_BYTES) -> None:
+        """Send a part of what the rings have of the span."""
+        for ring in self._rings:
+            part_bytes = ring.send_part(part_bytes)
+            if part_bytes <= 0:
+                return
+
+    def finish(self) -> None:
+        """Send all that the rings have of the span."""
+        self.send_on(math.inf)
 
     def sent(self, stamp_ms: int, metrics: _Metrics, content: Any) -> bool:
         """Send a row of these metrics, or a point, if the span asks for it; tells whether."""
@@ -117,13 +141,17 @@ class Ring:
     def __init__(self, box: BlackBox, length_ms: int):
         self._box = box
         self._length_ms = length_ms
-        self._kept: deque[tuple[int, int, _Metrics, Any]] = deque()
+        self._kept: deque[_Entry] = deque()
+        # What was kept when an event came and is still to be looked through, and what of that lay
+        # outside of its span; all older than `_kept`.
+        self._opened: deque[_Entry] = deque()
+        self._spared: deque[_Entry] = deque()
         self._newest_ms = 0
         self.bytes = 0
         self.add: Add = self._add
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._spared) + len(self._opened) + len(self._kept)
 
     def _add(self, point: Point) -> None:
         self._keep(point['timestamp'], POINT_BYTES, None, point)
@@ -141,31 +169,44 @@ class Ring:
         if self._box.sent(stamp_ms, metrics, content):
             return
         if stamp_ms < self._newest_ms - _JUMP_MS:
+            self.bytes -= sum(entry[1] for entry in self._kept)
             self._kept.clear()
-            self.bytes = 0
             self._newest_ms = 0
         self._newest_ms = max(self._newest_ms, stamp_ms)
         self._kept.append((stamp_ms, size, metrics, content))
         self.bytes += size
         while self._kept and self._kept[0][0] < self._newest_ms - self._length_ms:
-            self.drop_oldest()
+            self.bytes -= self._kept.popleft()[1]
         self._box.make_room()
 
     def drop_oldest(self) -> int:
         """Forget the oldest; returns how many bytes it took."""
-        size = self._kept.popleft()[1]
+        size = (self._spared or self._opened or self._kept).popleft()[1]
         self.bytes -= size
         return size
 
-    def send_span(self) -> None:
-        """Send what the span asks for, and keep the others."""
-        kept, self._kept = self._kept, deque()
-        self.bytes = 0
-        for entry in kept:
+    def open(self) -> None:
+        """Have all that is kept looked through for what the span asks for."""
+        if self._opened:
+            self._opened.extend(self._kept)
+            self._kept.clear()
+        else:
+            self._opened, self._kept = self._kept, self._opened
+
+    def send_part(self, part_bytes: float) -> float:
+        """Look through so many bytes of it; returns how many more it might have been."""
+        while self._opened and part_bytes > 0:
+            entry = self._opened.popleft()
             stamp_ms, size, metrics, content = entry
-            if not self._box.sent(stamp_ms, metrics, content):
-                self._kept.append(entry)
-                self.bytes += size
+            part_bytes -= size
+            if self._box.sent(stamp_ms, metrics, content):
+                self.bytes -= size
+            else:
+                self._spared.append(entry)
+        if not self._opened and self._spared:
+            self._kept.extendleft(reversed(self._spared))
+            self._spared.clear()
+        return part_bytes
 
 
 class _Trigger:
@@ -180,6 +221,29 @@ class _Trigger:
     def _add(self, point: Point) -> None:
         identity = self._box.trigger(point['metric'], point['timestamp'])
         self._sink.add({**point, 'tags': _tagged(point.get('tags', {}), identity)})
+        self._box.send_on()
+
+
+class _Accompanied:
+    """Maps as another mapper does; after each round the black box sends on."""
+
+    settles = True
+
+    def __init__(self, mapper: Mapper, box: BlackBox):
+        self._mapper = mapper
+        self._box = box
+        self.every = mapper.every
+        self.period_s = mapper.period_s
+        self.is_due = mapper.is_due
+        self.take = mapper.take
+
+    def settle(self, now_ms: int) -> None:
+        self._mapper.settle(now_ms)
+        self._box.send_on()
+
+    def finish(self) -> None:
+        self._mapper.finish()
+        self._box.finish()
 
 
 def _tagged(tags: Any, identity: str) -> dict[str, str]:
