@@ -18,6 +18,7 @@ from plexus_bridge.config.map_metrics import read_values
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.event_points import SEVERITIES
 from plexus_bridge.mapping.event_points import SEVERITY
+from plexus_bridge.mapping.events.black_box import CAPTURE
 from plexus_bridge.mapping.events.condition import ConditionRule
 from plexus_bridge.mapping.events.rules import ACTION_STATUS
 from plexus_bridge.mapping.events.rules import CaptureRule
@@ -34,6 +35,9 @@ _EVERY = Sampling('every')
 # YAML knows many ways to write them.
 _TRUTHS = {'True': 'true', 'False': 'false'}
 _SOURCES = ('topic', 'action', 'lifecycle', 'graph')
+# By which tag an event says whose it is; topics that are log lines or diagnostics do, too.
+_SOURCE_TAGS = {'topic': 'node or hardware_id', 'action': 'goal_id', 'graph': 'name'}
+_ADDED = f'{SEVERITY}, {CAPTURE}'
 _LEVELS = {name.upper(): level for level, name in SEVERITIES.items()}
 # What a rule may say besides its source, by source; whatever is about the messages of a topic
 # is checked against their type once that is known.
@@ -60,13 +64,22 @@ def read_events(document: Document, body: list[dict[str, Any]], map_tags: Mappin
         if not _keys_fit(document, place, rule, sources[0]):
             continue
         tags = {**map_tags, **rule.get('tags', {})}
-        check_tag_count(document, place, {*tags, SEVERITY, 'capture'})
+        _check_tag_count(document, place, rule, tags)
         if sources[0] == 'graph':
             graph.append(GraphRule(rule['graph'], tuple(rule.get('names', ())), tags))
         else:
             check_topic(document, place, rule[sources[0]])
             events.append(_event_rule(document, place, rule, tags))
     return tuple(events), tuple(graph)
+
+
+def _check_tag_count(document: Document, place: Place, rule: Mapping[str, Any],
+                     tags: Mapping[str, str]) -> None:
+    """Note too many tags with those that events bring: whose they are must not be cut off."""
+    source = [] if 'fields' in rule or 'when' in rule else [
+        _SOURCE_TAGS[key] for key in _SOURCE_TAGS if key in rule]
+    added = [SEVERITY, *source, *([CAPTURE] if 'capture' in rule else [])]
+    check_tag_count(document, place, {*tags, *added}, ', '.join(added))
 
 
 def _keys_fit(document: Document, place: Place, rule: Mapping[str, Any], source: str) -> bool:
@@ -120,7 +133,7 @@ def _field(document: Document, place: Place, body: dict[str, Any], tags: Mapping
         return None
     severity = body.get('severity', {})
     own_tags = {**tags, **body.get('tags', {})}
-    check_tag_count(document, place, {*own_tags, SEVERITY, 'capture'})
+    check_tag_count(document, place, {*own_tags, SEVERITY, CAPTURE}, _ADDED)
     return FieldRule(
         path=path, metric=body['event'], key=key,
         bit=int(body['bit']) if 'bit' in body else None,

@@ -128,12 +128,17 @@ def _tags(document: Document, place: Place, body: dict[str, Any], rule_tags: Map
     return tags
 
 
-def check_tag_count(document: Document, place: Place, tags: Iterable[str]) -> None:
-    """Note too many: one point with too many tags has its whole frame refused."""
+def check_tag_count(document: Document, place: Place, tags: Iterable[str],
+                    added: str = 'the unit') -> None:
+    """
+    Note too many: one point with too many tags has its whole frame refused.
+
+    `tags` are all that a point may have; `added` says which of them do not stand in the map.
+    """
     count = len(set(tags) - {CLOCK_TAG})
     if count > MAX_TAGS - 1:
         document.problem(
-            place, f'saw {count} tags with those of the map, the rule and the unit, expected at '
+            place, f'saw {count} tags with those of the map, the rule and {added}, expected at '
             f'most {MAX_TAGS - 1}, and one is kept for {CLOCK_TAG!r}, which marks simulated time')
 
 

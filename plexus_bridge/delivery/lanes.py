@@ -45,6 +45,11 @@ class LaneSink:
 
         return add_row
 
+    @property
+    def added(self) -> int:
+        """How many points wait for the next flush."""
+        return len(self)
+
     def __len__(self) -> int:
         return len(self._points) + count_points(self._rows)
 

@@ -25,24 +25,31 @@ CUT = '…'
 
 
 def make_event(name: str, value: Any, stamp_ms: int, tags: Mapping[str, str] | None = None,
-               severity: str = '') -> Point:
+               severity: str = '', source: Mapping[str, str] | None = None) -> Point:
     """
     Return an event's point; whatever is too long is cut, so that no gateway refuses it.
 
     `value` is a text, boolean, number, object or array; numbers that are not finite become texts.
-    The severity is a tag and the last to be left out when there are too many.
+    The severity is a tag; it, and the tags that say whose event it is (`source`), are the last to
+    be left out when there are too many.
     """
-    own = dict(tags or {})
-    if severity:
-        own.pop(SEVERITY, None)
-        own = {SEVERITY: severity, **own}
+    first = {**({SEVERITY: severity} if severity else {}), **(source or {})}
+    own = {**first, **(tags or {}), **first}
     point: Point = {
         'class': 'event', 'metric': trim(name, MAX_NAME_BYTES), 'value': _value(value),
         'timestamp': stamp_ms}
     if own:
         point['tags'] = {trim(key, MAX_TAG_BYTES): trim(text, MAX_TAG_BYTES)
-                         for key, text in list(own.items())[:MAX_TAGS]}
+                         for key, text in fitting_tags(own).items()}
     return point
+
+
+def fitting_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Return tags that are few enough: of too many the last are gone, and one says how many."""
+    if len(tags) <= MAX_TAGS:
+        return tags
+    kept = list(tags.items())[:MAX_TAGS - 1]
+    return {**dict(kept), CUT: str(len(tags) - len(kept))}
 
 
 def _value(value: Any) -> Any:
@@ -67,14 +74,29 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _fitting(value: dict[str, Any]) -> dict[str, Any]:
-    """Return an object that is small enough: its texts shortened, then its last members gone."""
-    if len(encoding.dumps(value)) <= MAX_EVENT_JSON_BYTES:
+def _fitting(value: dict[str, Any], most: int = MAX_EVENT_JSON_BYTES) -> dict[str, Any]:
+    """
+    Return an object of at most so many bytes of JSON.
+
+    Its texts are shortened, objects in it lose members, and what does not fit then is left out.
+    """
+    if len(encoding.dumps(value)) <= most:
         return value
-    kept = {key: trim(item, MAX_EVENT_TEXT_BYTES) if isinstance(item, str) else item
-            for key, item in value.items()}
-    left_out = 0
-    while len(encoding.dumps({**kept, CUT: left_out})) > MAX_EVENT_JSON_BYTES and kept:
-        kept.popitem()
-        left_out += 1
+    left = most - len(encoding.dumps({CUT: len(value)}))
+    kept: dict[str, Any] = {}
+    for key, item in value.items():
+        item = trim(item, MAX_EVENT_TEXT_BYTES) if isinstance(item, str) else item
+        size = _size(key, item)
+        if size > left and isinstance(item, dict):
+            item = _fitting(item, left - _size(key, {}) + len('{}'))
+            size = _size(key, item)
+        if size <= left:
+            kept[key] = item
+            left -= size
+    left_out = len(value) - len(kept)
     return {**kept, CUT: left_out} if left_out else kept
+
+
+def _size(key: str, item: Any) -> int:
+    """Return what a member takes in an object of several."""
+    return len(encoding.dumps({key: item})) - len('{}') + len(',')

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
 from typing import Protocol
+from typing import runtime_checkable
 
 from plexus_bridge.points import Point
 
@@ -40,6 +41,15 @@ class Sink(Protocol):
         Each row is a point for each of the metrics; an object for each would cost more than
         all the rest.
         """
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A sink that knows how many points came."""
+
+    @property
+    def added(self) -> int:
+        """How many points came since the last flush, or since ever."""
 
 
 class PointSink:

@@ -86,4 +86,4 @@ class _Watch:
     def _tell(self, name: str, what: str, now_ms: int) -> None:
         self._sink.add(make_event(
             f'graph.{self.kind.removesuffix("s")}.{what}', name, now_ms,
-            {**self._tags, 'name': dotted(name)}, 'info' if what == 'appeared' else 'warn'))
+            self._tags, 'info' if what == 'appeared' else 'warn', {'name': dotted(name)}))

@@ -1,14 +1,17 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Notices when messages come and every value of them is left out."""
+"""
+Notices when messages come and every value of them is left out.
+
+A value that makes no event because it says nothing new was used all the same.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Sized
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.mapping.plan import PlannedRule
 from plexus_bridge.mapping.rules import MetricRule
+from plexus_bridge.mapping.sinks import Counting
 from plexus_bridge.ros.rule_intake import RuleState
 
 # So long nothing may come of messages before it is told; windows have to end, too.
@@ -59,21 +62,22 @@ class LeftOut:
         self.watches = False
         # What is to be told instead of that data flows.
         self.told: tuple[RuleState, str] | None = None
-        # Points of events are rare, and that is as it should be.
-        self._sinks = [sink for sink in set(planned.sinks.values()) if isinstance(sink, Sized)] \
-            if isinstance(rule, MetricRule) else []
+        # What a message type says by itself is rarely news, and that is as it should be.
+        asked_for = isinstance(rule, MetricRule) or rule.fields or rule.when
+        self._sinks = [sink for sink in set(planned.sinks.values())
+                       if isinstance(sink, Counting)] if asked_for else []
         samplings = [rule.sampling, *(field.sampling for field in rule.fields)] \
             if isinstance(rule, MetricRule) else []
         windows = [sampling.window_s for sampling in samplings if sampling.mode == 'window']
         self._patience_s = PATIENCE_S + 2 * max(windows, default=0.0)
         self._since = 0.0
         self._known: dict[str, int] = {}
-        self._unchanged = 0
+        self._used = 0
         self._fruitful = False
 
     def size(self) -> int:
-        """Return how many points wait, whoever they are from."""
-        return sum(map(len, self._sinks))
+        """Return how many points came so far, whoever they are from."""
+        return sum(sink.added for sink in self._sinks)
 
     def note(self, size_before: int) -> None:
         """Take note of whether there are more points now."""
@@ -82,8 +86,8 @@ class LeftOut:
     def poll(self, now: float) -> bool:
         """Conclude, if it is time to; tell whether `told` is another one now."""
         left_out = self.counters.left_out()
-        unchanged = self.counters['values_unchanged']
-        if self._fruitful or (self.watches and unchanged != self._unchanged):
+        used = self.counters['values_unchanged'] + self.counters['values_compared']
+        if self._fruitful or (self.watches and used != self._used):
             self.watches = self._fruitful = False
             self._known = left_out
             return self._tell({})
@@ -91,7 +95,7 @@ class LeftOut:
             return False  # nothing was left out since we looked
         if not self.watches:
             self.watches = bool(self._sinks)
-            self._since, self._known, self._unchanged = now, left_out, unchanged
+            self._since, self._known, self._used = now, left_out, used
             return False
         return now - self._since >= self._patience_s and self._tell(left_out)
 

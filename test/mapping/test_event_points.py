@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +49,25 @@ def test_what_is_no_number_becomes_its_name():
         'value': 'inf', 'all': [1.5, {'x': '-inf'}]}
 
 
-def test_severity_is_the_last_tag_to_be_left_out():
-    tags = make_event('e', 1, 0, {str(index): 'x' for index in range(20)}, 'error')['tags']
+def test_severity_and_source_are_the_last_tags_to_be_left_out_and_one_says_how_many_are():
+    tags = make_event('e', 1, 0, {str(index): 'x' for index in range(20)}, 'error',
+                      {'node': 'nav'})['tags']
     assert len(tags) == 16
-    assert tags['severity'] == 'error'
+    assert list(tags)[:2] == ['severity', 'node']
+    assert tags['…'] == '7'
+
+
+def test_an_object_within_loses_members_before_it_is_left_out_itself():
+    value = make_event('diag', {
+        'level': 'ERROR', 'values': {f'key {index}': 'x' * 20 for index in range(400)},
+        'end': True}, 0)['value']
+    assert list(value)[:2] == ['level', 'values']
+    assert value['values']['…'] == 400 - (len(value['values']) - 1)
+    assert len(value['values']) > 80
+
+
+def test_an_object_with_very_many_members_is_cut_in_little_time():
+    began = time.process_time()
+    value = make_event('e', {str(index): index for index in range(100_000)}, 0)['value']
+    assert len(value) > 200
+    assert time.process_time() - began < 2.0

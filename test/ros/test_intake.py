@@ -270,15 +270,18 @@ def test_what_was_received_before_a_step_of_the_clock_is_stamped_as_if_there_was
     assert it.counters['clock_steps'] == 1
 
 
-def publish_until_state(it: Rules, publisher: Any, message: Any, state: RuleState) -> RuleIntake:
+def publish_until_state(it: Rules, publisher: Any, message: Any, state: RuleState,
+                        topic: RuleIntake | None = None) -> RuleIntake:
     """Publish, with time that passes faster than it does."""
+    watched = topic or it.intake.topics[0]
+
     def so() -> bool:
         publisher.publish(message)
         it.skipped_s += 0.1
-        return it.intake.topics[0].state is state
+        return watched.state is state
 
     it.until(so, f'{state}')
-    return it.intake.topics[0]
+    return watched
 
 
 def test_a_rule_all_of_whose_values_are_left_out_says_so_until_there_is_one(rules, graph):
@@ -290,6 +293,35 @@ def test_a_rule_all_of_whose_values_are_left_out_says_so_until_there_is_one(rule
         'messages come and every value is left out: they are NaN or infinite')
     assert topic.left_out.counters.dropped()['not_finite'] > 0
     publish_until_state(it, publisher, Temperature(temperature=1.0), RuleState.OK)
+
+
+EVENT_RULES = (
+    'events: [{topic: /t, fields: [{path: temperature, event: t}]}]',
+    'events: [{topic: /t, event: hot, when: {path: temperature, above: 50}}]',
+    'events: [{topic: /none, type: std_msgs/Bool, capture: {rules: [{topic: /t, fields: '
+    '[{path: temperature, metric: t}]}]}}]')
+
+
+@pytest.mark.parametrize('text', EVENT_RULES)
+def test_event_rules_and_what_a_black_box_keeps_say_so_as_well(rules, graph, text):
+    it = rules(f'  []\n{text}\n')
+    publisher = graph.node.create_publisher(Temperature, '/t', 10)
+    topic = next(topic for topic in it.intake.topics if topic.topic == '/t')
+    nothing = Temperature(temperature=float('nan'))
+    publish_until_state(it, publisher, nothing, RuleState.NOT_FINITE, topic)
+    assert topic.left_out is not None
+    assert topic.left_out.counters.dropped()['not_finite'] > 0
+    publish_until_state(it, publisher, Temperature(temperature=1.0), RuleState.OK, topic)
+    end_s = it.skipped_s + 20
+
+    def later() -> bool:  # the same value again is no event, and nothing is left out
+        publisher.publish(Temperature(temperature=1.0))
+        publisher.publish(nothing)
+        it.skipped_s += 0.1
+        return it.skipped_s > end_s or topic.state is not RuleState.OK
+
+    it.until(later, 'time passes')
+    assert topic.state is RuleState.OK
 
 
 def test_an_element_that_is_never_there_is_told_and_one_that_is_missing_now_and_then_is_not(

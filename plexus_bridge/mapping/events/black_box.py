@@ -16,6 +16,7 @@ import math
 from typing import Any
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.mapping.event_points import fitting_tags
 from plexus_bridge.mapping.events.rules import CaptureRule
 from plexus_bridge.mapping.series import trim_name
 from plexus_bridge.mapping.sinks import Add
@@ -23,7 +24,6 @@ from plexus_bridge.mapping.sinks import AddRow
 from plexus_bridge.mapping.sinks import MetricName
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.topic import Mapper
-from plexus_bridge.points import MAX_TAGS
 from plexus_bridge.points import Point
 
 CAPTURE = 'capture'
@@ -148,6 +148,8 @@ class Ring:
         self._spared: deque[_Entry] = deque()
         self._newest_ms = 0
         self.bytes = 0
+        # How many rows and points came.
+        self.added = 0
         self.add: Add = self._add
 
     def __len__(self) -> int:
@@ -166,6 +168,7 @@ class Ring:
         return add_row
 
     def _keep(self, stamp_ms: int, size: int, metrics: _Metrics, content: Any) -> None:
+        self.added += 1
         if self._box.sent(stamp_ms, metrics, content):
             return
         if stamp_ms < self._newest_ms - _JUMP_MS:
@@ -215,10 +218,12 @@ class _Trigger:
     def __init__(self, box: BlackBox, sink: Sink):
         self._box = box
         self._sink = sink
+        self.added = 0
         self.add: Add = self._add
         self.add_rows = sink.add_rows
 
     def _add(self, point: Point) -> None:
+        self.added += 1
         identity = self._box.trigger(point['metric'], point['timestamp'])
         self._sink.add({**point, 'tags': _tagged(point.get('tags', {}), identity)})
         self._box.send_on()
@@ -247,4 +252,4 @@ class _Accompanied:
 
 
 def _tagged(tags: Any, identity: str) -> dict[str, str]:
-    return dict([(CAPTURE, identity), *tags.items()][:MAX_TAGS])
+    return dict(fitting_tags({CAPTURE: identity, **tags}))

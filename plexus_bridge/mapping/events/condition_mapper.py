@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import math
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
@@ -59,7 +60,12 @@ class ConditionMapper(EveryMessage):
             self._counters.drop('element_absent')
             return
         stamp_ms = message_stamp(stamps[0], received_ms, self._counters) if stamps else received_ms
-        self._tell(self._condition.offer(float(value), stamp_ms))
+        number = float(value)
+        if math.isnan(number):
+            self._counters.drop('not_finite')
+            return
+        self._counters.add('values_compared')
+        self._tell(self._condition.offer(number, stamp_ms))
 
     def settle(self, now_ms: int) -> None:
         """Tell what has held for long enough."""

@@ -33,6 +33,8 @@ from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.stamps import message_stamp
 from plexus_bridge.mapping.template import fill
 from plexus_bridge.mapping.template import name_part
+from plexus_bridge.points import MAX_TAG_BYTES
+from plexus_bridge.points import trim
 
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 DEFAULT_EVENT = 'diagnostics.{name}'
@@ -76,6 +78,8 @@ class DiagnosticsMapper(EveryMessage):
         self._measured: dict[str, int] = {}
         self._metric_names: dict[tuple[str, str], MetricName] = {}
         self._taken: dict[str, tuple[str, str]] = {}
+        # Each status's hardware, to be told as well when nothing else is heard of it.
+        self._hardware: dict[str, str] = {}
         self._flapping: Flapping[_Change] = Flapping()
         # When the last message was received: by its stamp, and by the clock of `settle`.
         self._newest_ms = 0
@@ -89,10 +93,11 @@ class DiagnosticsMapper(EveryMessage):
             before = self._levels.heard(name, levels[index])
             if before is not None:
                 changes.append((index, before))
+        is_new = not self._hardware.keys() >= {*names}
         self._newest_ms, self._newest_at_ms = received_ms, None
         measured = [index for index, name in enumerate(names)
                     if self._is_to_be_measured(name, received_ms)] if self._metrics else ()
-        if not changes and not measured:
+        if not changes and not measured and not is_new:
             return
         try:
             stamp, messages, hardware, keys, texts = self._details(data)
@@ -101,6 +106,7 @@ class DiagnosticsMapper(EveryMessage):
             for index, before in reversed(changes):
                 self._levels.heard(names[index], before)
             raise
+        self._note_hardware(names, hardware)
         when = message_stamp(stamp, received_ms, self._counters) if self._from_header and any(
             stamp) else received_ms
         for index, before in changes:
@@ -119,10 +125,17 @@ class DiagnosticsMapper(EveryMessage):
         for name, before in self._levels.gone(now_ms):
             self._offer(_Change(
                 name, STALE, before, self._newest_ms + now_ms - self._newest_at_ms,
-                {'message': 'not heard any more', 'hardware_id': '', 'values': {}}))
+                {'message': 'not heard any more', 'hardware_id': self._hardware.get(name, ''),
+                 'values': {}}))
 
     def finish(self) -> None:
         """Do nothing: that a recording ends says nothing of a robot."""
+
+    def _note_hardware(self, names: list[str], hardware: list[str]) -> None:
+        if len(self._hardware) + len(names) > MAX_STATUSES:
+            self._hardware.clear()
+        for name, identity in zip(names[:MAX_STATUSES], hardware, strict=False):
+            self._hardware[name] = trim(identity, MAX_TAG_BYTES)
 
     def _offer(self, change: _Change) -> None:
         more = self._flapping.offer(change.name, change)
@@ -136,12 +149,10 @@ class DiagnosticsMapper(EveryMessage):
             'previous': LEVEL_NAMES.get(before, str(before)), 'name': name,
             **({'changes': more} if more else {}),
             **{key: detail for key, detail in details.items() if detail}}
-        tags = dict(self._tags)
-        if details['hardware_id']:
-            tags.setdefault('hardware_id', details['hardware_id'])
+        hardware = self._tags.get('hardware_id') or details['hardware_id']
         self._urgent.add(make_event(
-            fill(self._event, {'name': name_part(name)}), value, stamp_ms, tags,
-            LEVEL_SEVERITIES.get(level, 'error')))
+            fill(self._event, {'name': name_part(name)}), value, stamp_ms, self._tags,
+            LEVEL_SEVERITIES.get(level, 'error'), {'hardware_id': hardware} if hardware else {}))
 
     def _is_to_be_measured(self, name: str, received_ms: int) -> bool:
         last = self._measured.get(name)

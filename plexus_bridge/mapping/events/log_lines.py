@@ -145,8 +145,8 @@ class LogFolder:
             value = {'message': line.text}
             if more:
                 value['repeated'] = more
-        return make_event(self._event, value, line.stamp_ms, {**self._tags, 'node': line.node},
-                          severity_of(line.level))
+        return make_event(self._event, value, line.stamp_ms, self._tags, severity_of(line.level),
+                          {'node': line.node})
 
 
 def severity_of(level: int) -> str:

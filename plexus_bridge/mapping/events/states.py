@@ -24,10 +24,17 @@ ENDS = {4: 'succeeded', 5: 'canceled', 6: 'aborted'}
 _SEVERITIES = {'succeeded': 'info', 'canceled': 'warn', 'aborted': 'error'}
 # Goals of one action whose end was told.
 MAX_GOALS = 1024
+# Topics are found within a second or two of their publisher.
+RECENT_MS = 4_000
 
 
 class GoalMapper(EveryMessage):
-    """An event for each goal that ends; ends from before the first message are no news."""
+    """
+    An event for each goal that ends; ends from before the first message are no news.
+
+    Unless the goal was taken moments ago: whoever offers an action may have it fail before its
+    topic is found.
+    """
 
     def __init__(self, rule: EventRule, message: Message, topic: str,
                  captures: Mapping[str, str], sinks: Mapping[str, Sink]):
@@ -38,25 +45,27 @@ class GoalMapper(EveryMessage):
         self._ends = rule.ends
         self._sink = sinks['urgent']
         self._read = compile_reader(message, [parse_path(path) for path in (
-            'status_list[*].goal_info.goal_id.uuid', 'status_list[*].status')])
+            'status_list[*].goal_info.goal_id.uuid', 'status_list[*].goal_info.stamp',
+            'status_list[*].status')])
         self._told: dict[bytes, None] | None = None
 
     def take(self, data: bytes, received_ms: int) -> None:
         """Take one message; MappingError if it cannot be read."""
-        goals, statuses = self._read(data)
+        goals, stamps, statuses = self._read(data)
         is_first = self._told is None
         told = self._told = {} if self._told is None else self._told
-        for goal, status in zip(goals, statuses, strict=True):
+        for goal, (seconds, _), status in zip(goals, stamps, statuses, strict=True):
             end, identity = ENDS.get(status), bytes(goal)
             if end is None or identity in told:
                 continue
             told[identity] = None
             if len(told) > MAX_GOALS:
                 del told[next(iter(told))]
-            if end in self._ends and not is_first:
+            is_news = not is_first or 0 <= received_ms - seconds * 1000 <= RECENT_MS
+            if end in self._ends and is_news:
                 self._sink.add(make_event(
-                    self._event, end, received_ms, {**self._tags, 'goal_id': identity.hex()},
-                    _SEVERITIES[end]))
+                    self._event, end, received_ms, self._tags, _SEVERITIES[end],
+                    {'goal_id': identity.hex()}))
 
 
 class TransitionMapper(EveryMessage):

@@ -134,3 +134,28 @@ def test_a_placeholder_that_nothing_fills_is_refused(rule, told):
     with pytest.raises(MappingError) as caught:
         Robot(**rule)
     assert str(caught.value) == told
+
+
+def test_whose_status_is_heard_no_more_is_told_though_it_never_changed_before():
+    robot = Robot(stale_s=1)
+    robot.say({'name': 'motor', 'hardware_id': 'hw-7'})
+    robot.mapper.settle(BEGIN + 5_000)
+    assert robot.levels == ['STALE']
+    assert robot.points[0]['value']['hardware_id'] == 'hw-7'
+    assert robot.points[0]['tags']['hardware_id'] == 'hw-7'
+
+
+def test_of_very_many_key_values_those_that_fit_are_told_and_how_many_are_not():
+    robot = Robot()
+    robot.say({'name': 'bus', 'level': 2, 'values': values(
+        *((f'slave {index}', 'operational') for index in range(300)))})
+    told = robot.points[0]['value']['values']
+    assert told['slave 0'] == 'operational'
+    assert told['…'] == 300 - (len(told) - 1)
+
+
+def test_the_hardware_of_names_that_never_repeat_does_not_fill_the_memory():
+    robot = Robot()
+    for index in range(3):
+        robot.say(*({'name': f'{index} {part}'} for part in range(MAX_STATUSES - 1)))
+    assert len(robot.mapper._hardware) <= MAX_STATUSES
