@@ -311,6 +311,10 @@ def _slip(seen: Any, wanted: list[str]) -> str:
         return ': each of its entries begins with "- "'
     if isinstance(seen, dict) and 'string' in wanted and not any(seen.values()):
         return f'; a text that begins with "{{" needs quotes: "{{{", ".join(seen)}}}"'
+    if isinstance(seen, bool) and wanted == ['string']:
+        return ('; YAML takes on, off, yes and no for true and false: put the text in quotes')
+    if isinstance(seen, int | float) and wanted == ['string']:
+        return f'; put it in quotes: "{seen}"'
     if isinstance(seen, str) and 'object' in wanted and (missing := _NO_SPACE.fullmatch(seen)):
         return f'; a space is missing behind the colon: "{missing[1]}: {missing[2]}"'
     return ''

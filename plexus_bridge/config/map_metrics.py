@@ -38,6 +38,8 @@ def read_metric_rule(
     if body.get('fields') and 'prefix' in body:
         document.problem(
             (*place, 'prefix'), 'has no meaning beside fields, whose metrics are named in full')
+    if 'prefix' in body:
+        check_placeholder(document, (*place, 'prefix'), body['prefix'], None, body['topic'])
     defaults = _Defaults(body['topic'], tags, lane, sampling)
     fields = tuple(
         rule for index, field_body in enumerate(body.get('fields', []))

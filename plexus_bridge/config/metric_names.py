@@ -12,6 +12,7 @@ from plexus_bridge.config.document import Document
 from plexus_bridge.config.document import Place
 from plexus_bridge.config.document import place_text
 from plexus_bridge.errors import MappingError
+from plexus_bridge.mapping.names import last_field
 from plexus_bridge.mapping.paths import Path
 from plexus_bridge.mapping.paths import Slice
 from plexus_bridge.mapping.rules import FieldRule
@@ -27,7 +28,12 @@ def check_placeholder(document: Document, place: Place, name: str, key: Path | N
         captured = TopicPattern(topic).names
     except MappingError:
         return  # told of the topic
-    last_of_key = key.text.removesuffix('[*]').rpartition('.')[2] if key else None
+    last_of_key = last_field(key) if key else None
+    if last_of_key in captured:
+        document.problem(
+            (*place[:-1], 'key'), f'{{{last_of_key}}} would be both a wildcard of the topic and '
+            'the last field of key; expected another name for the wildcard')
+        return
     for placeholder in placeholders(name):
         if placeholder not in captured and placeholder != last_of_key:
             known = ', '.join(f'{{{name}}}' for name in (

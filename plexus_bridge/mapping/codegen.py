@@ -283,7 +283,7 @@ class SourceWriter:
     def _read_elements(self, layout: Array | Sequence, wants: list[Want]) -> None:
         """Loop over texts, messages or arrays, a list for each value that is wanted of them."""
         columns, picks = self._plan_columns(
-            [want for want in wants if want.steps != (Count(),)])
+            layout.element, [want for want in wants if want.steps != (Count(),)])
         count = self._read_count(layout)
         self._check_count(layout, count)
         self._copy_count(wants, count)
@@ -300,7 +300,8 @@ class SourceWriter:
         for line in picks:
             self._line(line)
 
-    def _plan_columns(self, wants: list[Want]) -> tuple[list[Want], list[str]]:
+    def _plan_columns(self, element: Layout, wants: list[Want]
+                      ) -> tuple[list[Want], list[str]]:
         columns = []
         picks = []
         for want in wants:
@@ -313,7 +314,9 @@ class SourceWriter:
             elif isinstance(step, Select):
                 key = Want(self._variable(), (Field(step.field),))
                 columns.append(key)
-                wanted = self._name('text_', step.value)
+                own = element.field(step.field) if isinstance(element, Message) else None
+                assert isinstance(own, Primitive | String), 'paths are resolved before'
+                wanted = self._name('sought', step.sought(own))
                 picks.append(
                     f'{want.variable} = select({key.variable}s, {wanted}, {values})')
             else:

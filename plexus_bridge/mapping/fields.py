@@ -25,6 +25,7 @@ from plexus_bridge.mapping.layout import Sequence
 from plexus_bridge.mapping.layout import String
 from plexus_bridge.mapping.names import MetricNames
 from plexus_bridge.mapping.names import Values
+from plexus_bridge.mapping.paths import EVERY
 from plexus_bridge.mapping.paths import Index
 from plexus_bridge.mapping.paths import Path
 from plexus_bridge.mapping.paths import resolve
@@ -81,7 +82,7 @@ class Field:
 
     def __init__(self, rule: FieldRule, message: Message, captures: Mapping[str, str],
                  sink: Sink, counters: Counters):
-        if rule.transforms[:1] == ('count',):
+        if rule.transforms[:1] == ('count',) and _leads_to_list(rule.path, message):
             rule = replace(rule, path=rule.path.counted(), transforms=rule.transforms[1:])
         self.sink = sink
         self._rule = rule
@@ -90,7 +91,7 @@ class Field:
         form, steps = _steps(rule, target)
         self._form = form
         self._layout = target.layout
-        self._is_text = isinstance(form, transforms.Text)
+        self._is_text = isinstance(form, transforms.Text) or rule.values is not None
         self._finish_scale = _scaler(rule)
         self._value = transforms.chain(steps)
         self._names = MetricNames(rule, form, message, captures)
@@ -163,9 +164,10 @@ class Field:
             self._counters.drop('element_absent')
             return None
         if self._value is not None:
-            value = self._value(value)
-            if value is None:  # statistics of nothing but NaN
-                self._counters.drop('not_finite')
+            made = self._value(value)
+            if made is None:  # statistics of nothing, or of nothing but NaN
+                self._counters.drop('not_finite' if len(value) else 'element_absent')
+            return made
         return value
 
     def _deliver_one(self, values: Values, place: int, stamp: int) -> None:
@@ -189,9 +191,11 @@ class Field:
             elements = elements[:MAX_SERIES]
         if not isinstance(elements, list):
             elements = elements.tolist()
+        names = self._names.of_elements(values, place, len(elements))
+        if len(elements) > len(names):
+            self._counters.drop('element_without_name', len(elements) - len(names))
         # Zipped without strictness: a JointState may leave out what the robot does not know.
-        for name, value in zip(
-                self._names.of_elements(values, place, len(elements)), elements, strict=False):
+        for name, value in zip(names, elements, strict=False):
             if value is None:
                 self._counters.drop('element_absent')
             else:
@@ -201,16 +205,30 @@ class Field:
         series = self._series.get(name)
         if series is None:
             series = self._new_series(name)
-        if not self._is_text:
-            value = self._finish_scale(value)
+        if not isinstance(value, str):
+            if not self._is_text:
+                value = self._finish_scale(value)
             if not math.isfinite(value):
-                if self._rule.not_finite == 'skip':
-                    self._counters.drop('not_finite')
-                    return
-                series, value = self._text_series(name), str(float(value))
-        elif self._rule.values is not None:
-            value = self._text_of(value)
+                self._offer_not_finite(name, value, stamp)
+                return
+            if self._rule.not_finite == 'text':
+                self._forget(('not finite', *name))
+            if self._is_text:
+                value = self._text_of(value)
         series.offer(value, stamp)
+
+    def _offer_not_finite(self, name: tuple[str, ...], value: float, stamp: int) -> None:
+        if self._rule.not_finite == 'skip':
+            self._counters.drop('not_finite')
+            return
+        self._text_series(name).offer(str(float(value)), stamp)
+        # Whoever has read that there is no number has to see the next one, even the same.
+        self._forget(name)
+
+    def _forget(self, name: tuple[str, ...]) -> None:
+        series = self._series.get(name)
+        if isinstance(series, ChangeSeries):
+            series.forget()
 
     def _text_of(self, value: Any) -> str:
         text = (self._rule.values or {}).get(value)
@@ -247,7 +265,7 @@ class Field:
         if rule.sampling.mode == 'window':
             return WindowSeries(
                 {statistic: point_writer(f'{metric}.{statistic}', tags, self.sink)
-                 for statistic in rule.sampling.stats}, rule.sampling)
+                 for statistic in rule.sampling.stats}, rule.sampling, self._counters)
         write = point_writer(metric, tags, self.sink)
         if rule.change:
             return ChangeSeries(write, rule.change, self._counters)
@@ -268,10 +286,14 @@ def _steps(rule: FieldRule, target: Target) -> tuple[transforms.Form, list[trans
     form = _form(rule.path, target)
     steps: list[transforms.Step] = []
     if rule.bit is not None:
-        if not isinstance(target.layout, Primitive) or target.layout.dtype[0] not in 'iu' \
-                or target.many:
+        layout = target.layout
+        if not isinstance(layout, Primitive) or layout.dtype[0] not in 'iu' or target.many:
+            seen = f'several {describe(layout)}' if target.many else describe(layout)
+            raise MappingError(f'path {rule.path}: bit needs one integer, saw {seen}')
+        if rule.bit >= layout.size * 8:
             raise MappingError(
-                f'path {rule.path}: bit needs one integer, saw {describe(target.layout)}')
+                f'path {rule.path}: saw bit {rule.bit}, but {describe(layout)} has bits 0 to '
+                f'{layout.size * 8 - 1}')
         steps.append(transforms.bit(rule.bit))
     for name in rule.transforms:
         try:
@@ -280,8 +302,6 @@ def _steps(rule: FieldRule, target: Target) -> tuple[transforms.Form, list[trans
             raise MappingError(f'path {rule.path}: {error}') from None
         steps.append(step)
     _check_final(rule, target, form)
-    if rule.values is not None:
-        return transforms.Text(), steps
     return form, steps
 
 
@@ -294,23 +314,26 @@ def _form(path: Path, target: Target) -> transforms.Form:
         if target.many:
             raise MappingError(f'path {path}: leads to several {layout.name}; name one of '
                                f'its fields: {", ".join(name for name, _ in layout.fields)}')
-        return transforms.Parts(tuple(_leaf_names(layout)))
+        return transforms.Parts(tuple(_leaf_names(layout, path)))
     if isinstance(layout, Array | Sequence) or target.many:
         if target.many and isinstance(layout, Array | Sequence):
             raise MappingError(
                 f'path {path}: leads to several {describe(layout)}; choose one element of each')
-        return transforms.Numbers()
+        element = layout.element if isinstance(layout, Array | Sequence) else layout
+        if isinstance(element, Primitive):
+            return transforms.Numbers()
+        return transforms.Several(
+            'texts' if isinstance(element, String) else describe(element))
     return transforms.Text() if isinstance(layout, String) else transforms.Number()
 
 
 def _check_final(rule: FieldRule, target: Target, form: transforms.Form) -> None:
     layout = target.layout
-    inner = layout.element if isinstance(layout, Array | Sequence) else layout
+    if isinstance(form, transforms.Several):
+        raise MappingError(
+            f'path {rule.path}: leads to several {form.what}, which are no numbers; choose one, '
+            'or write as: count')
     if isinstance(form, transforms.Numbers):
-        if not isinstance(inner, Primitive):
-            raise MappingError(
-                f'path {rule.path}: leads to {describe(layout)}, several of which are no '
-                'numbers; choose one, or write as: count')
         if not target.many:
             raise MappingError(
                 f'path {rule.path}: leads to {describe(layout)}; write {rule.path}[*] for a '
@@ -329,13 +352,27 @@ def _check_final(rule: FieldRule, target: Target, form: transforms.Form) -> None
         raise MappingError(f'path {rule.path}: a text has no statistics; use mode every or latest')
 
 
-def _leaf_names(message: Message) -> Iterator[str]:
+def _leaf_names(message: Message, path: Path) -> Iterator[str]:
+    if not message.fields:
+        raise MappingError(f'path {path}: leads to a {message.name}, which has no fields')
     for name, layout in message.fields:
         if isinstance(layout, Message):
-            for inner in _leaf_names(layout):
+            for inner in _leaf_names(layout, path):
                 yield f'{name}.{inner}'
-        else:
+        elif isinstance(layout, Primitive):
             yield name
+        else:
+            raise MappingError(
+                f'path {path}: leads to a whole {message.name}, which has more than numbers '
+                f'({name} is a {describe(layout)}); name one of its fields: '
+                f'{", ".join(name for name, _ in message.fields)}')
+
+
+def _leads_to_list(path: Path, message: Message) -> bool:
+    """Tell whether its elements can be counted without reading any."""
+    target = resolve(path, message)
+    return path.steps[-1:] == (EVERY,) or isinstance(target.layout, Array | Sequence) \
+        or not target.many
 
 
 def _scaler(rule: FieldRule) -> transforms.Step:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from plexus_bridge.errors import MappingError
@@ -17,6 +18,8 @@ from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.layout import Primitive
 from plexus_bridge.mapping.layout import Sequence
 from plexus_bridge.mapping.layout import String
+from plexus_bridge.mapping.paths import EVERY
+from plexus_bridge.mapping.paths import Field
 from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.paths import Path
 from plexus_bridge.mapping.paths import resolve
@@ -39,14 +42,16 @@ class MetricNames:
 
     def __init__(self, rule: FieldRule, form: transforms.Form, message: Message,
                  captures: Mapping[str, str]):
-        self._metric = fill(rule.metric, captures)
-        self._tags = {key: fill(value, captures) for key, value in rule.tags.items()}
         self._parts = form.names if isinstance(form, transforms.Parts) else ()
         many = isinstance(form, transforms.Numbers)
         key = _key_path(rule, message, many)
         self._first_index = _first_index(rule.path)
         self._has_key = key is not None
-        self._key_name = _last_field(key) if key else ''
+        self._key_name = last_field(key) if key else ''
+        # What the message brings is nearer than a wildcard of the same name.
+        captures = {name: text for name, text in captures.items() if name != self._key_name}
+        self._metric = fill(rule.metric, captures)
+        self._tags = {key: fill(value, captures) for key, value in rule.tags.items()}
         if key and f'{{{self._key_name}}}' not in self._metric and not any(
                 f'{{{self._key_name}}}' in value for value in self._tags.values()):
             raise MappingError(
@@ -101,13 +106,12 @@ class MetricNames:
             yield (part, *tags)
 
     def of_elements(
-            self, values: Values, place: int, count: int) -> Iterator[tuple[str, ...]]:
-        """Yield the names of a list's elements."""
+            self, values: Values, place: int, count: int) -> list[tuple[str, ...]]:
+        """Return the names of a list's elements; a message may bring fewer or more."""
         tags = self._from_tags(values, place)
-        names: Iterable[object] = values[place + 1] if self._has_key else range(
+        names: Iterable[object] = (values[place + 1] or ()) if self._has_key else range(
             self._first_index, self._first_index + count)
-        for name in names:
-            yield (_text(name), *tags)
+        return [(_text(name), *tags) for name in names]
 
     def render(self, name: tuple[str, ...]) -> tuple[str, Mapping[str, str]]:
         """Return the metric's whole name and its tags."""
@@ -128,8 +132,13 @@ def _key_path(rule: FieldRule, message: Message, many: bool) -> Path | None:
     key = rule.key
     target = resolve(key, message)
     if isinstance(target.layout, Array | Sequence):
-        key = parse_path(f'{key.text}[*]')
+        key = replace(key, steps=(*key.steps, EVERY))
         target = resolve(key, message)
+    # Of the same elements as the values.
+    taken = [step for step in rule.path.steps if isinstance(step, Slice)]
+    if taken:
+        key = replace(key, steps=tuple(
+            taken[0] if step == EVERY else step for step in key.steps))
     if not target.many or not isinstance(target.layout, String | Primitive):
         raise MappingError(
             f'key {rule.key}: leads to {describe(target.layout)}, expected several texts, such '
@@ -143,8 +152,9 @@ def _first_index(path: Path) -> int:
     return max(slices[0].start or 0, 0) if slices else 0
 
 
-def _last_field(path: Path) -> str:
-    return path.text.removesuffix('[*]').rpartition('.')[2]
+def last_field(path: Path) -> str:
+    """Return the name that stands for a key's texts between braces."""
+    return [step.name for step in path.steps if isinstance(step, Field)][-1]
 
 
 def _text(value: object) -> str:

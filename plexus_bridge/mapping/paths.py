@@ -41,12 +41,23 @@ class Slice:
     stop: int | None
 
 
+_TRUTHS = {'true': True, 'false': False}
+
+
 @dataclass(frozen=True)
 class Select:
     """``[name=left motor]``: the first element whose text or number field equals this."""
 
     field: str
     value: str
+
+    def sought(self, layout: Primitive | String) -> str | float:
+        """Return what the field has to equal; ValueError if it never can."""
+        if isinstance(layout, String):
+            return self.value
+        if self.value.lower() in _TRUTHS and layout.name == 'bool':
+            return _TRUTHS[self.value.lower()]
+        return float(self.value) if layout.code in 'fd' else int(self.value, 0)
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,7 @@ _TOKEN = re.compile(r'''
   | \[(?P<index>-?\d{1,9})\]
   | \[(?P<every>\*)\]
   | \[(?P<start>-?\d{0,9}):(?P<stop>-?\d{0,9})\]
-  | \[(?P<field>[A-Za-z][A-Za-z0-9_]*)=(?P<value>[^\]]*)\]
+  | \[(?P<field>[A-Za-z][A-Za-z0-9_]*)=(?P<value>(?:[^][]|\[[^][]*\]|\[)*)\]
 ''', re.VERBOSE)
 
 
@@ -174,6 +185,13 @@ def _check_element(path: Path, step: Step, layout: Array | Sequence) -> None:
             raise MappingError(
                 f'path {path}: [{step.field}=…] compares a text or number, but {step.field} is '
                 f'a {describe(inner)}')
+        try:
+            step.sought(inner)
+        except ValueError:
+            wanted = 'true or false' if describe(inner) == 'bool' else 'a number'
+            raise MappingError(
+                f'path {path}: saw {step.value!r}, but {step.field} is a {describe(inner)}; '
+                f'expected {wanted}') from None
 
 
 def _no_field(message: Message, name: str) -> str:

@@ -143,9 +143,9 @@ def _element(values: Sequence[Any], index: int) -> Any:
     return values[index] if -len(values) <= index < len(values) else None
 
 
-def _select(keys: Sequence[Any], wanted: str, values: Sequence[Any]) -> Any:
+def _select(keys: Sequence[Any], wanted: str | float, values: Sequence[Any]) -> Any:
     for key, value in zip(keys, values, strict=True):
-        if (key if isinstance(key, str) else str(key)) == wanted:
+        if key == wanted:
             return value
     return None
 

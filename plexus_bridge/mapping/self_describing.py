@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.errors import MappingError
 from plexus_bridge.errors import PointError
 from plexus_bridge.mapping.every_message import EveryMessage
 from plexus_bridge.mapping.layout import Message
@@ -17,6 +18,7 @@ from plexus_bridge.mapping.reader import compile_reader
 from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.stamps import message_stamp
+from plexus_bridge.mapping.template import placeholders
 from plexus_bridge.points import check_name
 from plexus_bridge.points import MAX_TAG_BYTES
 from plexus_bridge.points import MAX_TAGS
@@ -29,11 +31,21 @@ _PATHS = ('stamp', 'lane', 'tags[*].key', 'tags[*].value', 'metrics[*].stamp', '
           'metrics[*].tags[*].value')
 
 
+def _check_filled(texts: Mapping[str, str]) -> None:
+    for where, text in texts.items():
+        for placeholder in placeholders(text):
+            raise MappingError(
+                f'{where}: {{{placeholder}}} is no wildcard of the topic, and the metrics of a '
+                f'{SELF_DESCRIBING} share no field to take it from')
+
+
 class MetricArrayMapper(EveryMessage):
     """Maps every metric of every message, with the names, units and tags that it brings."""
 
     def __init__(self, rule: MetricRule, message: Message, sinks: Mapping[str, Sink],
                  counters: Counters):
+        _check_filled({'prefix': rule.prefix or '', **{
+            f'tag {key}': value for key, value in rule.tags.items()}})
         self._prefix = f'{rule.prefix}.' if rule.prefix else ''
         self._tags = dict(rule.tags)
         self._from_header = rule.timestamp == 'header'

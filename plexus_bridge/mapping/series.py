@@ -122,6 +122,10 @@ class ChangeSeries:
         self._last_stamp = stamp
         self._write(value, stamp)
 
+    def forget(self) -> None:
+        """Pass the next value on, whatever it is: something else was told meanwhile."""
+        self._last = None
+
     def _is_close(self, value: Any) -> bool:
         if isinstance(value, str) or isinstance(self._last, str):
             return bool(value == self._last)
@@ -141,8 +145,9 @@ class WindowSeries:
     long as it lasts. Its points carry the stamp of its last value; `rate` is values per second.
     """
 
-    def __init__(self, writes: Mapping[str, Write], sampling: Sampling):
+    def __init__(self, writes: Mapping[str, Write], sampling: Sampling, counters: Counters):
         self._writes = writes
+        self._counters = counters
         self._length_ms = sampling.window_s * 1000
         self._window: int | None = None
         self._heard_ms: int | None = None
@@ -198,6 +203,9 @@ class WindowSeries:
             'last': self._last, 'std': math.sqrt(max(0.0, self._squares / self._count)),
             'rate': self._count / self._length_ms * 1000}
         for name, write in self._writes.items():
-            write(statistics[name], self._stamp)
+            if math.isfinite(statistics[name]):
+                write(statistics[name], self._stamp)
+            else:  # values that are finite can be too large for their squares
+                self._counters.drop('not_finite')
         self._window = None
         self._heard_ms = None

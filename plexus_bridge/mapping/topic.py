@@ -23,6 +23,7 @@ from plexus_bridge.mapping.self_describing import MetricArrayMapper
 from plexus_bridge.mapping.self_describing import SELF_DESCRIBING
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.stamps import has_header
+from plexus_bridge.mapping.template import fill
 
 SIMULATED_TAG = {'clock': 'sim'}
 
@@ -64,6 +65,8 @@ def make_mapper(rule: MetricRule, message: Message, topic: str, captures: Mappin
                 sinks: Mapping[str, Sink], counters: Counters, *,
                 simulated: bool = False) -> Mapper:
     """Return the mapper of a rule for a type; MappingError says all that does not fit."""
+    if not rule.fields:
+        rule = _with_captures(rule, captures)
     if message.name == SELF_DESCRIBING and not rule.fields:
         if simulated:
             rule = replace(rule, timestamp='receive', tags={**rule.tags, **SIMULATED_TAG})
@@ -160,14 +163,23 @@ class _Group:
             self.map(data, received_ms)
 
     def finish(self) -> None:
-        self._map_pending()
-        for field in self._fields:
-            field.finish()
+        try:
+            self._map_pending()
+        finally:  # a message that cannot be read costs no window
+            for field in self._fields:
+                field.finish()
 
 
 def _taking(sampling: Sampling) -> Sampling:
     """Return what decides which messages are read: every and window both take all."""
     return sampling if sampling.mode == 'latest' else Sampling('every')
+
+
+def _with_captures(rule: MetricRule, captures: Mapping[str, str]) -> MetricRule:
+    # Here they are surely wildcards: a built-in map may have a key of the same name.
+    return replace(
+        rule, prefix=fill(rule.prefix, captures) if rule.prefix else rule.prefix,
+        tags={key: fill(value, captures) for key, value in rule.tags.items()})
 
 
 def _tagged(rule: FieldRule, simulated: bool) -> FieldRule:

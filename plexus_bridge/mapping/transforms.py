@@ -3,8 +3,8 @@
 """
 What ``as:`` can make of a value, checked against what the path leads to when a map is loaded.
 
-A value has one of four forms: a number, the named numbers of a message, a list of numbers, or a
-text. Each step takes some forms and gives one.
+A value has one of five forms: a number, the named numbers of a message, a list of numbers, a
+list of anything else, or a text. Each step takes some forms and gives one.
 """
 
 from __future__ import annotations
@@ -43,11 +43,18 @@ class Numbers:
 
 
 @dataclass(frozen=True)
+class Several:
+    """A list of texts or messages (`what`), which can be counted."""
+
+    what: str
+
+
+@dataclass(frozen=True)
 class Text:
     """A str."""
 
 
-Form = Number | Parts | Numbers | Text
+Form = Number | Parts | Numbers | Several | Text
 Step = Callable[[Any], Any]
 
 QUATERNION = Parts(('x', 'y', 'z', 'w'))
@@ -75,24 +82,32 @@ def _norm(values: Sequence[float]) -> float:
     return math.sqrt(sum(value * value for value in values))
 
 
-def _array_norm(values: Any) -> float:
-    return float(np.linalg.norm(np.asarray(values, dtype=float)))
+def _quietly() -> np.errstate:
+    # Of what overflows or is no number numpy need not warn: each result is looked at.
+    return np.errstate(over='ignore', invalid='ignore')
+
+
+def _array_norm(values: Any) -> float | None:
+    with _quietly():
+        array = np.asarray(values, dtype=float)
+        return float(np.linalg.norm(array)) if array.size else None
 
 
 def _celsius(kelvin: float) -> float:
     return kelvin + ABSOLUTE_ZERO_CELSIUS
 
 
-def _truth(value: Any) -> int:
-    return int(bool(value))
+def _truth(value: Any) -> Any:
+    return int(bool(value)) if math.isfinite(value) else value
 
 
 def _of_finite(statistic: Callable[[Any], Any]) -> Step:
     """Apply to the finite elements only (REP-117: others are no measurement); None if none."""
     def step(values: Any) -> float | None:
-        array = np.asarray(values, dtype=float)
-        finite = array[np.isfinite(array)]
-        return float(statistic(finite)) if finite.size else None
+        with _quietly():
+            array = np.asarray(values, dtype=float)
+            finite = array[np.isfinite(array)]
+            return float(statistic(finite)) if finite.size else None
 
     return step
 
@@ -115,7 +130,9 @@ def apply(name: str, form: Form) -> tuple[Form, Step]:
         return (ROLL_PITCH_YAW, roll_pitch_yaw) if name == 'rpy' else (Number(), _yaw)
     if name == 'norm' and isinstance(form, Parts | Numbers):
         return Number(), _norm if isinstance(form, Parts) else _array_norm
-    if name in _EACH and not isinstance(form, Text):
+    if name == 'count' and isinstance(form, Several):
+        return Number(), len
+    if name in _EACH and isinstance(form, Number | Parts | Numbers):
         return form, _for_each(_EACH[name], form)
     percentile = _PERCENTILE.fullmatch(name)
     if isinstance(form, Numbers) and (percentile or name in _AGGREGATES):
@@ -127,16 +144,23 @@ def apply(name: str, form: Form) -> tuple[Form, Step]:
 
 
 def _for_each(step: Step, form: Form) -> Step:
+    def one(value: Any) -> Any:
+        return None if value is None else step(value)
+
     if isinstance(form, Number):
-        return lambda value: None if value is None else step(value)
+        return one
     if isinstance(form, Parts):
         return lambda values: tuple(step(value) for value in values)
-    return lambda values: [step(value) for value in values]
+    # Plain numbers, not numpy's: they are to become JSON.
+    return lambda values: [
+        one(value) for value in (values if isinstance(values, list) else values.tolist())]
 
 
 def _said(form: Form) -> str:
     if isinstance(form, Parts):
         return f'a message of {", ".join(form.names)}'
+    if isinstance(form, Several):
+        return f'several {form.what}'
     return {Number: 'one number', Numbers: 'several numbers', Text: 'a text'}[type(form)]
 
 

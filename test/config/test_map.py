@@ -94,7 +94,7 @@ metrics:
         'robot.yaml:5:16: metrics[0].sampling.mode: saw "latst", expected latest, every, window; '
         "did you mean 'latest'?",
         "robot.yaml:6:5: metrics[0].feilds: unknown key 'feilds'; did you mean 'fields'?",
-        'robot.yaml:7:5: metrics[1].topic: saw 7, expected a text',
+        'robot.yaml:7:5: metrics[1].topic: saw 7, expected a text; put it in quotes: "7"',
         "robot.yaml:8:5: metrics[2]: 'topic' is missing",
         'robot.yaml:9:35: metrics[2].fields[0].scale: saw "big", expected a number',
     ]

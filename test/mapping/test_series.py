@@ -70,7 +70,7 @@ def windows(samples: list[tuple[int, float]], window_s: float = 1.0) -> dict[str
     written: dict[str, list] = {name: [] for name in STATISTICS}
     series = WindowSeries(
         {name: (lambda value, stamp, name=name: written[name].append((stamp, value)))
-         for name in STATISTICS}, Sampling('window', window_s=window_s))
+         for name in STATISTICS}, Sampling('window', window_s=window_s), Counters())
     for stamp, value in samples:
         series.offer(value, stamp)
     series.finish()
@@ -107,7 +107,8 @@ def test_windows_agree_with_the_textbook(samples):
 def test_a_window_ends_when_nothing_comes_any_more():
     written: list = []
     series = WindowSeries(
-        {'count': lambda value, stamp: written.append(value)}, Sampling('window', window_s=1))
+        {'count': lambda value, stamp: written.append(value)}, Sampling('window', window_s=1),
+        Counters())
     series.offer(1.0, BEGIN)
     for now_ms in (0, 500, 999):
         series.settle(now_ms)

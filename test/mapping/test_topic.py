@@ -162,7 +162,7 @@ def test_empty_sequences_make_no_points():
 @pytest.mark.parametrize(('rule', 'message'), [
     (field('position'), r'write position\[\*\] for a metric of each element'),
     (field('name[0]', scale=2), 'leads to a text, which has no scale or offset'),
-    (field('name'), r'several of which are no numbers'),
+    (field('name'), r'leads to several texts, which are no numbers'),
     (field('position[*]', 'joint', 'name'), r'expected \{name\} in it'),
     (field('position[0]', 'joint', 'name'), 'gives one value, so key name has nothing'),
     (field('position[*]', '{name}', 'name[0]'), 'expected several texts'),
