@@ -59,10 +59,7 @@ def find_api_key(gateway_url: str, folder: Path,
     if not key and is_loopback(gateway_url):
         key = _local_gateway_key(folder)
     if not key:
-        config = read_config(folder)
-        # Gateways take a device token wherever they take a key (section 2.1).
-        configured = config.get('api_key') or config.get('device_token')
-        key = configured.strip() if isinstance(configured, str) else ''
+        key = next(iter(_configured_keys(folder)), '')
     if not key:
         hint = (f' or start the local gateway (plexus-bridge gateway), which writes '
                 f'{_key_file(folder)}' if is_loopback(gateway_url) else '')
@@ -76,19 +73,38 @@ def find_api_key(gateway_url: str, folder: Path,
     return key
 
 
-def refusal_hint(gateway_url: str, folder: Path, api_key: str) -> str:
-    """Return why a gateway on this machine may refuse a key and what to do, or nothing."""
+def refusal_hint(gateway_url: str, folder: Path, api_key: str,
+                 environment: Mapping[str, str] | None = None) -> str:
+    """Return where a key that a gateway refuses is from and what to do, or nothing."""
+    key_file, config_file = _key_file(folder), folder / 'config.json'
     try:
-        local = _local_gateway_key(folder) if is_loopback(gateway_url) else api_key
+        local = _local_gateway_key(folder) if is_loopback(gateway_url) else ''
     except ConfigError as error:
         return str(error)
-    if local == api_key:
+    given = (os.environ if environment is None else environment).get('PLEXUS_API_KEY', '')
+    if api_key == given.strip():
+        seen, todo = 'the key in use is that of PLEXUS_API_KEY', ''
+        if local and local != api_key:
+            todo = f'; unset it to use that of the gateway on this machine, in {key_file}'
+    elif api_key in _configured_keys(folder):
+        seen = f'the key in use is that of {config_file}, where pairing puts it'
+        todo = ('; should it have been revoked or have run out, fetch another with plexus-bridge '
+                f'pair --force --gateway {gateway_url}')
+    else:
         return ''
-    if not local:
-        return (f'the gateway on this machine keeps its key in {_key_file(folder)}, which is not '
-                'there; is its PLEXUS_HOME another one?')
-    return (f'the key in use is not that of the gateway on this machine, which is in '
-            f'{_key_file(folder)}; unset PLEXUS_API_KEY to use that one')
+    if is_loopback(gateway_url) and not local:
+        todo += (f'; a gateway on this machine keeps its own in {key_file}, which is not there: '
+                 'is its PLEXUS_HOME another one?')
+    return seen + todo
+
+
+def _configured_keys(folder: Path) -> list[str]:
+    """Return the key of config.json, if there is one."""
+    config = read_config(folder)
+    # Gateways take a device token wherever they take a key (section 2.1).
+    configured = config.get('api_key') or config.get('device_token')
+    key = configured.strip() if isinstance(configured, str) else ''
+    return [key] if key else []
 
 
 def _key_file(folder: Path) -> Path:

@@ -121,7 +121,7 @@ class StatusPublisher:
             return
         self._link_state = state
         self._link_since = self._now()
-        if link.refused and self._bridge.refusal_hint:
+        if link.key_refused and self._bridge.refusal_hint:
             log.error('%s', self._bridge.refusal_hint)
 
     def _now(self) -> Time:
@@ -147,7 +147,7 @@ class StatusPublisher:
         return status
 
     def _detail(self, link: LinkStatus) -> str:
-        hint = self._bridge.refusal_hint if link.refused else ''
+        hint = self._bridge.refusal_hint if link.key_refused else ''
         return f'{link.detail}; {hint}' if hint else link.detail
 
     def _rules(self) -> list[RuleStatus]:

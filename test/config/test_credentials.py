@@ -39,12 +39,27 @@ def test_the_environment_goes_before_the_local_gateway_before_the_file(folder):
     assert find_api_key(LOCAL, folder, {}) == 'plx_file'
 
 
-def test_why_a_local_gateway_may_refuse_a_key_is_known(folder):
-    assert 'unset PLEXUS_API_KEY' in refusal_hint(LOCAL, folder, 'plx_cloud')
-    assert refusal_hint(LOCAL, folder, 'plx_local') == ''
-    assert refusal_hint(REMOTE, folder, 'plx_cloud') == ''
+def test_where_a_refused_key_is_from_is_told_and_what_to_do(folder):
+    environment = {'PLEXUS_API_KEY': 'plx_env'}
+    assert refusal_hint(LOCAL, folder, 'plx_env', environment) == (
+        'the key in use is that of PLEXUS_API_KEY; unset it to use that of the gateway on this '
+        f'machine, in {folder}/gateway/key')
+    assert refusal_hint(REMOTE, folder, 'plx_env', environment) == (
+        'the key in use is that of PLEXUS_API_KEY')
+    assert refusal_hint(LOCAL, folder, 'plx_local', {}) == ''
+
+
+def test_a_paired_robot_whose_key_is_refused_is_told_to_pair_again(folder):
+    hint = refusal_hint(REMOTE, folder, 'plx_file', {})
+    assert hint == (
+        f'the key in use is that of {folder}/config.json, where pairing puts it; should it have '
+        'been revoked or have run out, fetch another with plexus-bridge pair --force --gateway '
+        'https://gateway.example.com')
     (folder / 'gateway' / 'key').unlink()
-    assert 'which is not there' in refusal_hint(LOCAL, folder, 'plx_cloud')
+    local = refusal_hint(LOCAL, folder, 'plx_file', {})
+    assert 'where pairing puts it' in local
+    assert 'PLEXUS_API_KEY' not in local
+    assert local.endswith('which is not there: is its PLEXUS_HOME another one?')
 
 
 def test_a_key_that_no_header_can_carry_is_refused(folder):

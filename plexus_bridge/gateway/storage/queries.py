@@ -9,6 +9,7 @@ merged on the way, so that a limited answer reads little more than what it retur
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -149,7 +150,7 @@ def _bucketed(
 def events(
         connection: sqlite3.Connection, slug: str, name: str | None, window: Window,
         limit: int) -> list[EventRow]:
-    """Return the first events of a window in time order."""
+    """Return the first events of a window in time order; those of one stamp as they arrived."""
     return list(islice(_events(connection, slug, name, window, 'ASC'), limit))
 
 
@@ -169,10 +170,12 @@ def _events(
         {'slug': slug, 'name': name}).fetchall()
     series = {number: (metric, json.loads(tags)) for number, metric, tags in rows}
     cursors = [connection.execute(
-        'SELECT timestamp_ms, value, series FROM event WHERE series = ? AND timestamp_ms >= ? '
-        f'AND timestamp_ms < ? ORDER BY timestamp_ms {order}, value {order}',
+        'SELECT timestamp_ms, arrival, value, series FROM event WHERE series = ? '
+        'AND timestamp_ms >= ? AND timestamp_ms < ? '
+        f'ORDER BY timestamp_ms {order}, arrival {order}, value {order}',
         (number, *window)) for number in series]
-    for stamp, value, number in _merged(cursors, reverse=order == 'DESC'):
+    for stamp, _, value, number in _merged(
+            cursors, itemgetter(0, 1), reverse=order == 'DESC'):
         metric, tags = series[number]
         yield EventRow(stamp, metric, _event_value(value), tags)
 
@@ -196,7 +199,8 @@ def _series(
     return found
 
 
-def _merged(cursors: Sequence[Iterable[Any]], *, reverse: bool = False) -> Iterator[Any]:
+def _merged(cursors: Sequence[Iterable[Any]], key: Callable[[Any], Any] = itemgetter(0), *,
+            reverse: bool = False) -> Iterator[Any]:
     if len(cursors) == 1:
         return iter(cursors[0])
-    return heapq.merge(*cursors, key=itemgetter(0), reverse=reverse)
+    return heapq.merge(*cursors, key=key, reverse=reverse)

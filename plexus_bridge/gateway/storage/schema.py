@@ -25,7 +25,7 @@ from plexus_bridge.gateway.storage.rollups import TABLES as ROLLUP_TABLES
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # "PLXG", so that file(1) and this program tell the database from other people's.
 APPLICATION_ID = 0x504C5847
 # 16 MiB of WAL between checkpoints: a page that gets many small appends is copied over once.
@@ -37,7 +37,8 @@ BUSY_TIMEOUT_S = 5.0
 
 # sample.value has no type, hence no affinity: an integer stays an integer, a float a float.
 # The tables are keyed by what makes a point the same point; one that comes again changes nothing.
-# For events the value belongs to the identity: two log lines may share a millisecond.
+# For events the value belongs to the identity: two log lines may share a millisecond; `arrival`, a
+# number that grows, keeps them in their order.
 _TABLES = '''
 CREATE TABLE IF NOT EXISTS source (
     id INTEGER PRIMARY KEY,
@@ -63,6 +64,7 @@ CREATE TABLE IF NOT EXISTS event (
     series INTEGER NOT NULL,
     timestamp_ms INTEGER NOT NULL,
     value TEXT NOT NULL,
+    arrival INTEGER NOT NULL,
     PRIMARY KEY (series, timestamp_ms, value)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS api_key (

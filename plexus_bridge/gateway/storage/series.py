@@ -12,10 +12,12 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+import itertools
 import sqlite3
 from typing import Any
 
 from plexus_bridge import encoding
+from plexus_bridge.gateway.instants import wall_ms
 from plexus_bridge.points import ReceivedPoint
 
 MAX_CACHED_SERIES = 100_000
@@ -36,7 +38,7 @@ class _Source:
 
 @dataclass
 class Rows:
-    """Flat row values: three for each row of `sample` and of `event`, as their columns stand."""
+    """Flat row values as the columns stand: three for each row of `sample`, four of `event`."""
 
     samples: list[Any] = field(default_factory=list)
     events: list[Any] = field(default_factory=list)
@@ -54,6 +56,9 @@ class SeriesTable:
         self._connection = connection
         self._sources: dict[str, _Source] = {}
         self._received_ms: dict[int, int] = {}
+        # Numbers events; begins beyond all that an earlier start has given, for none of them took
+        # a million events a second.
+        self._arrivals = itertools.count(wall_ms() * 1000)
 
     def forget(self) -> None:
         """Drop what is remembered: after a rollback it may not be on the disk."""
@@ -70,6 +75,7 @@ class SeriesTable:
         events = rows.events
         metric_ids = source.metrics
         event_ids = source.events
+        arrivals = self._arrivals
         for point_class, metric, value, stamp, tags in points:
             key = metric if tags is None else (metric, *tags.items())
             if point_class == 'metric':
@@ -84,12 +90,12 @@ class SeriesTable:
                 series = event_ids.get(key)
                 if series is None:
                     series = event_ids[key] = self._series(source, 'event', metric, tags)
-                events += (series, stamp, encoding.dumps(value).decode())
+                events += (series, stamp, encoding.dumps(value).decode(), next(arrivals))
         self._note_received(source, rows, received_ms)
         return rows
 
     def _note_received(self, source: _Source, rows: Rows, received_ms: int) -> None:
-        for series in {*rows.samples[::3], *rows.events[::3]}:
+        for series in {*rows.samples[::3], *rows.events[::4]}:
             if received_ms >= self._received_ms[series] + RECEIVED_RESOLUTION_MS:
                 self._connection.execute(
                     'UPDATE series SET received_ms = ? WHERE id = ?', (received_ms, series))

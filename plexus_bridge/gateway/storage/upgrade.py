@@ -4,7 +4,8 @@
 Brings a database that an older version made up to date, within the transaction of who opens it.
 
 The tables that it lacked are there already, empty. Version 1 stands for what was before there
-were roll-ups, commands and limited keys, and for all steps in between.
+were roll-ups, commands and limited keys, and for all steps in between; since version 3 events know
+in which order they arrived.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ def bring_up_to_date(connection: sqlite3.Connection, tables: Collection[str]) ->
     """Add what the tables lack that were there before; a new database has none."""
     if 'api_key' in tables:
         _widen_keys(connection)
+    if 'event' in tables and 'arrival' not in _columns_of(connection, 'event'):
+        connection.execute('ALTER TABLE event ADD COLUMN arrival INTEGER NOT NULL DEFAULT 0')
     if 'sample' in tables and 'stale' not in tables:
         for width_ms in (MINUTE_MS, HOUR_MS):
             connection.execute(
@@ -49,10 +52,14 @@ def let_it_shrink(connection: sqlite3.Connection) -> None:
 
 
 def _widen_keys(connection: sqlite3.Connection) -> None:
-    known = {row[1] for row in connection.execute('PRAGMA table_info(api_key)')}
+    known = _columns_of(connection, 'api_key')
     for name, kind in _KEY_COLUMNS.items():
         if name not in known:
             connection.execute(f'ALTER TABLE api_key ADD COLUMN {name} {kind}')
     if 'receive_commands' not in known:
         # Then there was one key, and it could do everything that there was.
         connection.execute("UPDATE api_key SET scopes = '*', receive_commands = 1")
+
+
+def _columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in connection.execute(f'PRAGMA table_info({table})')}

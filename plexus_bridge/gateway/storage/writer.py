@@ -38,7 +38,7 @@ PROBE_INTERVAL_S = 1.0
 ROWS_PER_STATEMENT = 128
 
 _INSERT_SAMPLES = 'INSERT OR IGNORE INTO sample (series, timestamp_ms, value) VALUES '
-_INSERT_EVENTS = 'INSERT OR IGNORE INTO event (series, timestamp_ms, value) VALUES '
+_INSERT_EVENTS = 'INSERT OR IGNORE INTO event (series, timestamp_ms, value, arrival) VALUES '
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,8 @@ class Writer:
                         rows.extend(self._series.rows(slug, points, batch.received_ms))
                 self.marks.mark(rows.samples)
                 before = self._connection.total_changes
-                _insert(self._connection, _INSERT_SAMPLES, rows.samples)
-                _insert(self._connection, _INSERT_EVENTS, rows.events)
+                _insert(self._connection, _INSERT_SAMPLES, rows.samples, 3)
+                _insert(self._connection, _INSERT_EVENTS, rows.events, 4)
                 stored = self._connection.total_changes - before
         except Exception as error:
             self._fail(error)
@@ -158,7 +158,7 @@ class Writer:
         self._counters.add('commits')
         self._counters.add('points_stored', stored)
         self._counters.add(
-            'points_repeated', (len(rows.samples) + len(rows.events)) // 3 - stored)
+            'points_repeated', len(rows.samples) // 3 + len(rows.events) // 4 - stored)
         self._settle([(batch, None) for batch in group])
 
     def _make(self, change: Change) -> None:
@@ -202,14 +202,15 @@ class Writer:
             self.failure = None
 
 
-def _insert(connection: sqlite3.Connection, insert: str, values: list[Any]) -> None:
-    """Insert flat rows of three values."""
-    step = 3 * ROWS_PER_STATEMENT
+def _insert(connection: sqlite3.Connection, insert: str, values: list[Any], columns: int) -> None:
+    """Insert flat rows of so many columns."""
+    row = f'({", ".join("?" * columns)})'
+    step = columns * ROWS_PER_STATEMENT
     whole = len(values) // step * step
-    statement = insert + ', '.join(['(?, ?, ?)'] * ROWS_PER_STATEMENT)
+    statement = insert + ', '.join([row] * ROWS_PER_STATEMENT)
     for begin in range(0, whole, step):
         connection.execute(statement, values[begin:begin + step])
     rest = values[whole:]
     if rest:
         connection.executemany(
-            f'{insert}(?, ?, ?)', zip(rest[::3], rest[1::3], rest[2::3], strict=True))
+            f'{insert}{row}', zip(*(rest[at::columns] for at in range(columns)), strict=True))

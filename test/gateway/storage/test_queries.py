@@ -202,9 +202,28 @@ class TestEvents:
             (NOW_MS + 2, 'door', 'true', {}), (NOW_MS + 3, 'log', '"quoted"', {})]
 
     def test_two_lines_of_one_millisecond(self, filled: Filled):
-        filled.add(('log', 'second', NOW_MS), ('log', 'first', NOW_MS), ('log', 'first', NOW_MS))
+        filled.add(('log', 'first', NOW_MS), ('log', 'again', NOW_MS), ('log', 'first', NOW_MS))
         found = queries.events(filled.reader, 'kiln-7', 'log', ALWAYS, 100)
-        assert sorted(row.value for row in found) == ['first', 'second']
+        assert [row.value for row in found] == ['first', 'again']
+
+    def test_those_of_one_millisecond_are_told_as_they_arrived(self, filled: Filled):
+        filled.add(('mode', 'idle', NOW_MS), ('mode', 'auto', NOW_MS, {'severity': 'warn'}))
+        filled.add(('door', True, NOW_MS), ('mode', 'ESTOP', NOW_MS))
+        filled.add(('mode', 'auto', NOW_MS, {'severity': 'warn'}))  # sent again
+        expected = ['idle', 'auto', 'true', 'ESTOP']
+        assert [row.value for row in queries.events(
+            filled.reader, 'kiln-7', None, ALWAYS, 100)] == expected
+        assert [row.value for row in queries.last_events(
+            filled.reader, 'kiln-7', None, 3)] == expected[1:]
+
+    def test_what_comes_after_a_new_start_of_the_gateway_is_behind(self, tmp_path: Path):
+        found = []
+        for value in ('z', 'a'):
+            filled = Filled(tmp_path / 'again.db')
+            filled.add(('mode', value, NOW_MS))
+            found = queries.events(filled.reader, 'kiln-7', None, ALWAYS, 100)
+            filled.close()
+        assert [row.value for row in found] == ['z', 'a']
 
     def test_window_name_and_limit(self, filled: Filled):
         filled.add(*((name, str(index), NOW_MS + index) for index in range(5) for name in 'ab'))

@@ -13,7 +13,9 @@ import pytest
 
 from plexus_bridge.gateway.access.keys import digest
 from plexus_bridge.gateway.storage import schema
+from plexus_bridge.gateway.storage.queries import events
 from plexus_bridge.gateway.storage.schema import open_writer
+from plexus_bridge.gateway.storage.windows import Window
 
 KEY = 'plx_' + 'k' * 32
 BEGIN_MS = 1_790_000_040_000
@@ -93,3 +95,14 @@ def test_a_failure_on_the_way_changes_nothing(old: Path, monkeypatch: pytest.Mon
     with pytest.raises(schema.StoreError, match='disk I/O error'):
         open_writer(old / 'gateway.db')
     assert layout(old / 'gateway.db') == before
+
+
+def test_events_of_before_stay_and_later_ones_of_their_stamp_stand_behind(old: Path):
+    with contextlib.closing(sqlite3.connect(old / 'gateway.db')) as connection:
+        connection.execute("INSERT INTO series VALUES (2, 1, 'event', 'mode', '{}', 0)")
+        connection.execute("INSERT INTO event VALUES (2, ?, '\"z\"')", (BEGIN_MS,))
+        connection.commit()
+    with contextlib.closing(open_writer(old / 'gateway.db')) as connection:
+        connection.execute("INSERT INTO event VALUES (2, ?, '\"a\"', 7)", (BEGIN_MS,))
+        found = events(connection, 'kiln-7', None, Window(0, 2**62), 10)
+    assert [row.value for row in found] == ['z', 'a']
