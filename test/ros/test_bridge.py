@@ -182,8 +182,9 @@ def test_a_refusal_by_the_local_gateway_names_the_key_that_hides_its_own(
     graph.spin_until(
         lambda: it.status and it.status[-1].link == BridgeStatus.LINK_REFUSED,
         f'refused; {it.bridge.output}')
-    assert 'that of PLEXUS_API_KEY; unset it to use that of the gateway on this machine' in it.status[-1].link_detail
-    assert 'that of PLEXUS_API_KEY; unset it to use that of the gateway on this machine' in it.bridge.output
+    hint = 'that of PLEXUS_API_KEY; unset it to use that of the gateway on this machine'
+    assert hint in it.status[-1].link_detail
+    assert hint in it.bridge.output
 
 
 def test_topics_that_fit_a_pattern_are_found_when_they_come(road, graph):
