@@ -8,10 +8,10 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
-import difflib
 from typing import Any
 
 from plexus_bridge import encoding
+from plexus_bridge.authoring.source import no_such_topic
 from plexus_bridge.authoring.source import Source
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
@@ -23,6 +23,7 @@ from plexus_bridge.mapping.plan import problems_of
 from plexus_bridge.mapping.plan import Rule
 from plexus_bridge.mapping.sinks import PointSink
 from plexus_bridge.mapping.topic import Mapper
+from plexus_bridge.mapping.topic_pattern import full_name
 from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.points import Point
 
@@ -93,13 +94,17 @@ class _AtHand:
 
 
 def dry_run(robot_map: RobotMap, source: Source,
-            each: Callable[[Point], None] | None = None) -> DryRun:
-    """Map all messages of a source; `each` is called with every point that comes out."""
+            each: Callable[[Point], None] | None = None, *, namespace: str = '/') -> DryRun:
+    """
+    Map all messages of a source; `each` is called with every point that comes out.
+
+    `namespace` is the one that the bridge is to have: relative names of topics follow it.
+    """
     result = DryRun()
     running: dict[str, list[_Running]] = {}
     at_hand = _AtHand(result, each)
     for planned in plan(robot_map.metrics, robot_map.events, at_hand.sinks, result.counters):
-        for report, captures in _places(planned.rule, source):
+        for report, captures in _places(planned.rule, source, namespace):
             result.rules.append(report)
             mapper = _mapper(planned, report, captures, source) if report.topic else None
             if mapper:
@@ -118,18 +123,16 @@ def dry_run(robot_map: RobotMap, source: Source,
     return result
 
 
-def _places(rule: Rule, source: Source
+def _places(rule: Rule, source: Source, namespace: str
             ) -> list[tuple[RuleReport, Mapping[str, str]]]:
     """Return a report for each topic that a rule is for, or one that says that there is none."""
-    pattern = TopicPattern(rule.topic if rule.topic.startswith('/') else f'/{rule.topic}')
+    pattern = TopicPattern(full_name(rule.topic, namespace))
     places: list[tuple[RuleReport, Mapping[str, str]]] = [
         (RuleReport(rule, name), captures) for name in source.topics
         if (captures := pattern.match(name)) is not None]
     if not places:
-        near = difflib.get_close_matches(pattern.text, source.topics, 1)
-        hint = f'; did you mean {near[0]}?' if near else ''
         places.append((RuleReport(
-            rule, nothing=f'no such topic in {source.name}{hint}'), {}))
+            rule, nothing=no_such_topic(source, rule.topic, pattern.text)), {}))
     return places
 
 

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-import difflib
 
+from plexus_bridge.authoring.source import no_such_topic
 from plexus_bridge.authoring.source import Source
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.video import VideoFrames
 from plexus_bridge.errors import MappingError
 from plexus_bridge.errors import PictureError
+from plexus_bridge.mapping.topic_pattern import full_name
 from plexus_bridge.protocol.video import MAX_JPEG_BYTES
 from plexus_bridge.video.camera import Camera
 from plexus_bridge.video.rules import CameraRule
@@ -53,12 +54,13 @@ class _Filming:
     due_s: float = 0.0
 
 
-def film(rules: tuple[CameraRule, ...], source: Source, counters: Counters) -> list[CameraReport]:
+def film(rules: tuple[CameraRule, ...], source: Source, counters: Counters, *,
+         namespace: str = '/') -> list[CameraReport]:
     """Encode the pictures of a source as the bridge would; one report for each camera."""
     reports = [CameraReport(rule) for rule in rules]
     running: dict[str, list[_Filming]] = {}
     for report in reports:
-        topic = report.rule.topic if report.rule.topic.startswith('/') else f'/{report.rule.topic}'
+        topic = full_name(report.rule.topic, namespace)
         filming = _begin(report, topic, source, counters)
         if filming is not None:
             running.setdefault(topic, []).append(filming)
@@ -74,9 +76,7 @@ def film(rules: tuple[CameraRule, ...], source: Source, counters: Counters) -> l
 def _begin(report: CameraReport, topic: str, source: Source, counters: Counters
            ) -> _Filming | None:
     if topic not in source.topics:
-        near = difflib.get_close_matches(topic, source.topics, 1)
-        hint = f'; did you mean {near[0]}?' if near else ''
-        report.problem = f'no such topic in {source.name}{hint}'
+        report.problem = no_such_topic(source, report.rule.topic, topic)
         return None
     types = [kind for kind in source.topics[topic].types if kind in (IMAGE, COMPRESSED_IMAGE)]
     wanted = report.rule.type or next(iter(types), '')

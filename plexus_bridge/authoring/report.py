@@ -14,11 +14,15 @@ from plexus_bridge.config.map import RobotMap
 
 
 def problems_text(robot_map: RobotMap, result: DryRun) -> Iterator[str]:
-    """Yield each rule's problems as ``file:line:column: where: text``."""
-    for rule in result.problems:
-        for place, line in rule.misfits or [
-                (rule.rule.place, line) for line in rule.problem.splitlines()]:
-            yield str(robot_map.document.problem_at(place, f'{rule.topic}: {line}'))
+    """Yield what is wrong as ``file:line:column: where: text``, what was known before as well."""
+    document = robot_map.document
+    tried = [document.problem_at(place, f'{rule.topic}: {line}') for rule in result.problems
+             for place, line in rule.misfits or [
+                 (rule.rule.place, line) for line in rule.problem.splitlines()]]
+    known = [problem for problem in document.problems if not any(
+        problem.where == other.where and other.text.endswith(problem.text) for other in tried)]
+    yield from map(str, sorted(
+        [*known, *tried], key=lambda problem: (problem.line, problem.column)))
 
 
 def report_text(robot_map: RobotMap, result: DryRun, source: Source) -> Iterator[str]:

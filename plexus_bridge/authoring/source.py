@@ -8,6 +8,7 @@ from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
+import difflib
 from typing import Any
 from typing import NamedTuple
 from typing import Protocol
@@ -59,6 +60,18 @@ class Source(Protocol):
 
     def messages(self, topics: Collection[str]) -> Iterator[SourceMessage]:
         """Yield the messages of some topics in the order of their times."""
+
+
+def no_such_topic(source: Source, topic: str, full: str) -> str:
+    """Return what to say of a rule's `topic` that nothing fits; `full` is its whole name."""
+    said = f'no such topic in {source.name}'
+    if full == topic:
+        near = difflib.get_close_matches(full, source.topics, 1)
+        return f'{said}; did you mean {near[0]}?' if near else said
+    said = f'no topic {full} in {source.name}; a relative name follows --namespace'
+    ending = f'/{topic.removeprefix("~/")}'
+    near = [name.removesuffix(ending) for name in source.topics if name.endswith(ending)]
+    return f'{said}, did you mean {near[0]}?' if near else said
 
 
 class Definitions:

@@ -45,10 +45,25 @@ class Document:
     value: Any = None
     places: dict[Place, tuple[int, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    # Where the problems are.
+    wrong: set[Place] = field(default_factory=set)
 
     def problem(self, place: Place, text: str) -> None:
         """Note what is wrong at a place, or at the nearest place around it that has a line."""
         self.problems.append(self.problem_at(place, text))
+        self.wrong.add(place)
+
+    def is_whole(self, place: Place, but: str = '') -> bool:
+        """
+        Tell whether nothing is wrong with what stands at a place, so that it can be read on.
+
+        The entries of its list `but` do not count: they can be asked for one by one.
+        """
+        depth = len(place)
+        return not any(
+            wrong == place[:len(wrong)] if len(wrong) <= depth
+            else wrong[:depth] == place and (wrong[depth] != but or len(wrong) == depth + 1)
+            for wrong in self.wrong if wrong)
 
     def problem_at(self, place: Place, text: str) -> Problem:
         """Return what is wrong at a place with its line and column, without a note of it."""

@@ -89,14 +89,18 @@ def load_map(file: Path | str, environment: Mapping[str, str] | None = None) -> 
     """Read and check a map file; ConfigError has every problem as file:line:column."""
     document = read_document(file, environment)
     document.check(load_schema(SCHEMA))
-    document.raise_problems()
+    if not isinstance(document.value, dict):
+        document.raise_problems()
+    # What the schema finds no fault with is read all the same: all problems are told at once.
     robot_map = _robot_map(document)
     document.raise_problems()
     return robot_map
 
 
 def _robot_map(document: Document) -> RobotMap:
-    body: dict[str, Any] = document.value
+    body: dict[str, Any] = {
+        key: section for key, section in document.value.items()
+        if (document.is_whole((key,)) if key != 'metrics' else ('metrics',) not in document.wrong)}
     source_id = body.get('source_id')
     if source_id is not None:
         try:
@@ -113,7 +117,8 @@ def _robot_map(document: Document) -> RobotMap:
     events, graph = read_events(document, body.get('events', []), tags)
     metrics = tuple(
         read_metric_rule(document, ('metrics', index), rule, tags)
-        for index, rule in enumerate(body.get('metrics', [])))
+        for index, rule in enumerate(body.get('metrics', []))
+        if document.is_whole(('metrics', index), but='fields'))
     if not document.problems:
         check_same_names(document, metrics)
     return RobotMap(

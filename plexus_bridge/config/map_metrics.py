@@ -43,7 +43,8 @@ def read_metric_rule(
     defaults = _Defaults(body['topic'], tags, lane, sampling)
     fields = tuple(
         rule for index, field_body in enumerate(body.get('fields', []))
-        if (rule := _field_rule(document, (*place, 'fields', index), field_body, defaults)))
+        if document.is_whole((*place, 'fields', index))
+        and (rule := _field_rule(document, (*place, 'fields', index), field_body, defaults)))
     if not body.get('fields'):  # the built-in maps add units
         check_tag_count(document, place, {*tags, 'unit'})
     return MetricRule(

@@ -16,6 +16,15 @@ _PART = re.compile(r'\*\*|\*|\{[a-z][a-z0-9_]*\}')
 _TOKEN = r'[A-Za-z0-9_]+'
 
 
+def full_name(topic: str, namespace: str = '/', node: str = 'plexus_bridge') -> str:
+    """Return a topic or pattern as a node of this namespace and name resolves it."""
+    if topic.startswith('/'):
+        return topic
+    parts = [namespace.strip('/'), *([node] if topic.startswith('~/') else []),
+             topic.removeprefix('~/')]
+    return '/' + '/'.join(filter(None, parts))
+
+
 class TopicPattern:
     """
     A topic name in which ``*`` stands for a part between slashes (or a piece of one), ``**`` for

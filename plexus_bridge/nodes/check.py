@@ -35,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='with --bag or --live: exit 1 if a rule gives nothing')
     parser.add_argument('--seconds', type=float, default=5.0, metavar='S',
                         help='how long --live listens (default: 5)')
+    parser.add_argument('--namespace', default='/', metavar='NS', help='with --bag or --live: the '
+                        "bridge's namespace, which relative topics follow (default: /)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,12 +52,13 @@ def run(args: argparse.Namespace) -> int:
             with Bag(args.bag) as bag:
                 source = BagSource(bag)
                 _check_types(robot_map, source.layout)
-                return _try(robot_map, source, strict=args.strict)
+                return _try(robot_map, source, args)
         _check_types(robot_map)
         if args.live:
             from plexus_bridge.ros.survey import survey
             with survey(args.seconds) as graph:
-                return _try(robot_map, graph, strict=args.strict)
+                return _try(robot_map, graph, args)
+        robot_map.document.raise_problems()
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIGURATION
@@ -90,10 +93,10 @@ def _check_types(robot_map: RobotMap, recorded: Callable[[str], Message] | None 
         print(f'{line}, so it was not looked at', file=sys.stderr)
 
 
-def _try(robot_map: RobotMap, source: Source, *, strict: bool) -> int:
-    result = dry_run(robot_map, source)
+def _try(robot_map: RobotMap, source: Source, args: argparse.Namespace) -> int:
+    result = dry_run(robot_map, source, namespace=args.namespace)
     print('\n'.join(report_text(robot_map, result, source)))
-    cameras = film(robot_map.video, source, result.counters)
+    cameras = film(robot_map.video, source, result.counters, namespace=args.namespace)
     for line in film_text(cameras, max(source.seconds, 1e-9)):
         print(line)
     problems = list(problems_text(robot_map, result))
@@ -102,7 +105,7 @@ def _try(robot_map: RobotMap, source: Source, *, strict: bool) -> int:
         return EXIT_CONFIGURATION
     silent = sum(bool(rule.nothing) for rule in result.rules) \
         + sum(not camera.pictures for camera in cameras)
-    if strict and silent:
+    if args.strict and silent:
         print(f'plexus-bridge check: {silent} rule{" gives" if silent == 1 else "s give"} '
               'nothing, see above', file=sys.stderr)
         return EXIT_FAILURE

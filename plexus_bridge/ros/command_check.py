@@ -19,7 +19,7 @@ from plexus_bridge.ros.layouts import part_layout
 def check_commands(robot_map: RobotMap,
                    recorded: Callable[[str], Message] | None = None) -> list[str]:
     """
-    Raise ConfigError for commands that do not fit their types; return which are not known here.
+    Note in the map's document which commands do not fit; return which are not known here.
 
     `recorded` gives the message types of a recording. A package that is not installed on the
     machine of whoever checks may well be on the robot: that is told and no error.
@@ -41,5 +41,4 @@ def check_commands(robot_map: RobotMap,
             continue
         for place, text in command_problems(rule, layout_of):
             robot_map.document.problem(place, text)
-    robot_map.document.raise_problems()
     return unknown

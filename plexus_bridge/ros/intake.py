@@ -26,6 +26,7 @@ from plexus_bridge.mapping.events.rules import EventRule
 from plexus_bridge.mapping.plan import PlannedRule
 from plexus_bridge.mapping.plan import Rule
 from plexus_bridge.mapping.topic import Mapper
+from plexus_bridge.mapping.topic_pattern import full_name
 from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.points import Point
 from plexus_bridge.ros.graph import find_publishers
@@ -368,11 +369,7 @@ class Intake:
 
 def resolve_pattern(node: Node, text: str) -> str:
     """Return a topic pattern with its namespace, as `resolve_topic_name` does for plain names."""
-    if text.startswith('/'):
-        return text
-    if text.startswith('~/'):
-        return f'{node.get_fully_qualified_name()}{text[1:]}'
-    return f'{node.get_namespace().rstrip("/")}/{text}'
+    return full_name(text, node.get_namespace(), node.get_name())
 
 
 def _now_ms() -> int:

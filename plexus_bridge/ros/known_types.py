@@ -32,7 +32,7 @@ def check_known_types(robot_map: RobotMap) -> None:
 
 def check_rule_types(robot_map: RobotMap, recorded: LayoutOf | None = None) -> list[str]:
     """
-    Raise ConfigError for rules that do not fit their type; return which are not known here.
+    Note in the map's document which rules do not fit their type; return which are not known here.
 
     `recorded` gives the message types of a recording. A package that is not installed on the
     machine of whoever checks may well be on the robot: that is told and no error.
@@ -42,9 +42,7 @@ def check_rule_types(robot_map: RobotMap, recorded: LayoutOf | None = None) -> l
             return message_layout(type_name)
         return recorded(type_name)
 
-    unknown = _note_problems(robot_map, layout_of, elsewhere=True)
-    robot_map.document.raise_problems()
-    return unknown
+    return _note_problems(robot_map, layout_of, elsewhere=True)
 
 
 def _note_problems(robot_map: RobotMap, layout_of: LayoutOf, *, elsewhere: bool = False

@@ -144,6 +144,41 @@ def test_paths_that_the_recordings_types_do_not_have_are_told(call, robot_map, b
             "sensor_msgs/msg/BatteryState has no field 'voltag'; did you mean 'voltage'?") in err
 
 
+def test_all_problems_are_told_at_once_also_those_of_rules_with_a_type(call, robot_map, bag):
+    file = robot_map('''  - topic: /imu/data
+    type: sensor_msgs/msg/Imu
+    fields: [{path: angular_velocity.w, metric: a}]
+  - topic: /battery
+    fields: [{path: voltag, metric: b}]
+  - {topic: /plan, type: sensor_msgs/msg/Imu}
+''')
+    code, _, errors = call(check, file, '--bag', str(bag))
+    assert code == 78
+    assert [line.partition('robot.yaml:')[2].partition(': ')[0] for line in errors.splitlines()] \
+        == ['5:15', '7:15', '8:5'], errors
+    assert 'expected sensor_msgs/msg/Imu' in errors
+
+
+def test_relative_names_follow_the_namespace_that_is_given(call, robot_map, bag):
+    file = robot_map('''  - topic: data
+    fields: [{path: angular_velocity.z, metric: a}]
+  - topic: ~/data
+video:
+  - {topic: image_raw, camera_id: front}
+''')
+    code, output, _ = call(check, file, '--bag', str(bag))
+    assert code == 0
+    assert f'no topic /data in {bag}; a relative name follows --namespace, did you mean /imu?' \
+        in output
+    assert f'no topic /plexus_bridge/data in {bag}; a relative' in output
+    assert f'no topic /image_raw in {bag}; a relative name follows --namespace, did you mean ' \
+        '/camera?' in output
+    code, output, _ = call(check, file, '--bag', str(bag), '--namespace', 'imu/')
+    assert code == 0
+    assert 'metrics[0]  /imu/data' in output
+    assert 'no topic /imu/plexus_bridge/data' in output
+
+
 def test_a_recording_that_is_not_there_is_told(call, robot_map):
     code, _, err = call(check, '--bag', 'nowhere', robot_map('  - topic: /a\n'))
     assert code == 1

@@ -78,6 +78,32 @@ delivery: {flush_ms: 100}
     assert (robot.delivery.flush_ms, robot.delivery.max_disk_mb) == (100, 256)
 
 
+def test_what_a_wrong_key_stands_beside_is_looked_at_all_the_same(problems):
+    told = problems('''version: 1
+source_id: x
+gateway: {url: "http://a:b"}
+metrics:
+  - topic: /imu
+    fields:
+      - {path: a, metric: x, scale: big}
+      - {path: "a..b", metric: y}
+      - {path: c, metric: z, resend_s: 5}
+  - topic: /odom
+    sampling: {mode: often}
+  - topic: "/{a}/{a}"
+video:
+  - {topic: /left, camera_id: one}
+  - {topic: /right, camera_id: one}
+delivery: {flush_ms: 1}
+''')
+    assert [line.partition(': ')[0] for line in told] == [
+        f'robot.yaml:{place}' for place in (
+            '3:11', '7:30', '8:10', '9:30', '11:16', '12:5', '15:21', '16:12')]
+    assert 'expected a number' in told[1]
+    assert 'cannot be understood from character 2 on' in told[2]
+    assert 'has no meaning without deadband' in told[3]
+
+
 def test_every_problem_is_told_at_once_with_its_line_and_column(problems):
     assert problems('''version: 2
 sorce_id: x

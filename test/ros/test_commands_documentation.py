@@ -27,7 +27,9 @@ MAPS = re.findall(r'```yaml\n(.*?)```', TEXT, re.DOTALL)
 def test_every_map_is_right(tmp_path, number):
     text = MAPS[number] if 'version:' in MAPS[number] else f'version: 1\n{MAPS[number]}'
     (tmp_path / 'robot.yaml').write_text(text)
-    assert check_commands(load_map(tmp_path / 'robot.yaml')) == []
+    robot_map = load_map(tmp_path / 'robot.yaml')
+    assert check_commands(robot_map) == []
+    assert robot_map.document.problems == []
 
 
 def test_the_demos_commands_fit_their_types():
@@ -35,6 +37,7 @@ def test_the_demos_commands_fit_their_types():
     assert len(robot_map.commands) == 5
     assert robot_map.teleop is not None
     assert check_commands(robot_map) == []
+    assert robot_map.document.problems == []
 
 
 @pytest.mark.skipif(shutil.which('curl') is None or shutil.which('bash') is None,
