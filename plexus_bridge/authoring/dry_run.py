@@ -34,6 +34,8 @@ class MetricReport:
 
     points: int = 0
     bytes: int = 0
+    # Of the messages that came, how many were looked at: a look at a graph keeps some only.
+    share: float = 1.0
 
 
 @dataclass
@@ -44,9 +46,12 @@ class RuleReport:
     topic: str = ''
     type: str = ''
     messages: int = 0
+    # All that came, where they are more than were looked at.
+    of_messages: int = 0
     unreadable: int = 0
     points: int = 0
     problem: str = ''
+    metrics: set[str] = field(default_factory=set)
     # What does not fit, and where in the map.
     misfits: list[tuple[Place, str]] = field(default_factory=list)
     # Why the first message that could not be read was so, and why there is no point at all.
@@ -86,6 +91,7 @@ class _AtHand:
     def _note(self, point: Point) -> None:
         if self.report is not None:
             self.report.points += 1
+            self.report.metrics.add(point['metric'])
         metric = self._result.metrics.setdefault(point['metric'], MetricReport())
         metric.points += 1
         metric.bytes += len(encoding.dumps(point)) + 1
@@ -112,15 +118,28 @@ def dry_run(robot_map: RobotMap, source: Source,
     for message in source.messages(list(running)):
         now_ms = message.time_ns // 1_000_000
         for run in running[message.topic]:
+            if message.type not in ('', run.report.type):
+                continue
             at_hand.report = run.report
             _take(run, message.data, now_ms, result.counters)
     for runs in running.values():
         for run in runs:
             at_hand.report = run.report
             _guarded(run, result.counters, run.mapper.finish)
+            _note_share(run.report, source, result)
             if not run.report.points:
                 run.report.nothing = run.report.trouble or _nothing(run.report)
     return result
+
+
+def _note_share(report: RuleReport, source: Source, result: DryRun) -> None:
+    topic = source.topics[report.topic]
+    # Of several types nobody has counted each.
+    report.of_messages = max(topic.count if len(topic.types) == 1 else 0, report.messages)
+    if report.messages:
+        share = report.messages / report.of_messages
+        for name in report.metrics:
+            result.metrics[name].share = min(result.metrics[name].share, share)
 
 
 def _places(rule: Rule, source: Source, namespace: str
@@ -176,7 +195,7 @@ def _guarded(run: _Running, counters: Counters, step: Callable[..., None], *argu
 
 def _nothing(report: RuleReport) -> str:
     if not report.messages:
-        return 'there is no message on this topic'
+        return f'there is no message of {report.type} on this topic'
     if report.rule.place[:1] != ('metrics',):
         return ''  # nothing has happened: that is as it should be
     return 'every value was left out: absent, not finite, or without an estimate'

@@ -66,6 +66,8 @@ def film(rules: tuple[CameraRule, ...], source: Source, counters: Counters, *,
             running.setdefault(topic, []).append(filming)
     for message in source.messages(list(running)):
         for filming in running[message.topic]:
+            if message.type not in ('', filming.report.type):
+                continue
             _take(filming, message.data, message.time_ns)
     for report in reports:
         if not report.messages and not report.problem:

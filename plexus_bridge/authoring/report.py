@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from plexus_bridge.authoring.dry_run import DryRun
+from plexus_bridge.authoring.dry_run import RuleReport
 from plexus_bridge.authoring.source import Source
 from plexus_bridge.config.document import place_text
 from plexus_bridge.config.map import RobotMap
@@ -32,18 +33,18 @@ def report_text(robot_map: RobotMap, result: DryRun, source: Source) -> Iterator
     yield ''
     yield from _table(
         ('rule', 'topic', 'type', 'messages', 'points'),
-        [(place_text(rule.rule.place), rule.topic, rule.type, str(rule.messages),
+        [(place_text(rule.rule.place), rule.topic, rule.type, _messages(rule),
           str(rule.points)) for rule in result.rules if rule.topic])
     yield ''
     metrics = sorted(result.metrics.items())
     yield from _table(
         ('metric', 'points', 'points/s', 'bytes/s'),
-        [(name, str(metric.points), f'{metric.points / seconds:.1f}',
-          f'{metric.bytes / seconds:.0f}') for name, metric in metrics]
+        [(name, str(metric.points), f'{metric.points / metric.share / seconds:.1f}',
+          f'{metric.bytes / metric.share / seconds:.0f}') for name, metric in metrics]
         + [(f'{len(metrics)} in all',
             str(sum(metric.points for _, metric in metrics)),
-            f'{sum(metric.points for _, metric in metrics) / seconds:.1f}',
-            f'{sum(metric.bytes for _, metric in metrics) / seconds:.0f}')])
+            f'{sum(metric.points / metric.share for _, metric in metrics) / seconds:.1f}',
+            f'{sum(metric.bytes / metric.share for _, metric in metrics) / seconds:.0f}')])
     dropped = result.counters.dropped()
     if dropped:
         yield ''
@@ -56,6 +57,12 @@ def report_text(robot_map: RobotMap, result: DryRun, source: Source) -> Iterator
         if rule.nothing:
             yield f'{place_text(rule.rule.place)} ({rule.topic or rule.rule.topic}) gives ' \
                 f'nothing: {rule.nothing}'
+
+
+def _messages(rule: RuleReport) -> str:
+    if rule.of_messages > rule.messages:
+        return f'{rule.messages} of {rule.of_messages}'
+    return str(rule.messages)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

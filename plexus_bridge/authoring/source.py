@@ -24,11 +24,16 @@ from plexus_bridge.mapping.layout import String
 
 
 class SourceMessage(NamedTuple):
-    """One message as CDR, with the time at which it was received, ns since 1970."""
+    """
+    One message as CDR, with the time at which it was received, ns since 1970.
+
+    `type` is its own where a topic may have several.
+    """
 
     topic: str
     time_ns: int
     data: bytes
+    type: str = ''
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ class BagSource:
         """Yield messages; BagError if the recording turns out to be damaged."""
         if topics:
             for message in self._bag.messages(topics):
-                yield SourceMessage(message.topic, message.time_ns, message.data)
+                yield SourceMessage(message.topic, message.time_ns, message.data, message.type)
 
 
 def _base(name: str) -> Layout:

@@ -32,7 +32,7 @@ SETTLED_S = 1.0
 # … and taken for known after this: somebody may announce a topic and never be reached.
 DISCOVERY_AT_MOST_S = 5.0
 # What is kept of one topic: enough to see its rate, bounded where it is a camera.
-MAX_BYTES_PER_TOPIC = 4_000_000
+MAX_BYTES_PER_TOPIC = 16_000_000
 _DEPTH = 200
 _POLL_S = 0.01
 
@@ -47,6 +47,7 @@ class Survey:
         self._node = node
         self._group = PolledGroup()
         self._subscriptions: dict[str, tuple[Subscription[Any], Any]] = {}
+        self._types: dict[str, str] = {}
         self._latched: set[str] = set()
         self._messages: list[SourceMessage] = []
         self._counts: Counter[str] = Counter()
@@ -99,6 +100,7 @@ class Survey:
                 kind = message_class(types[0])
             except MappingError:
                 continue  # told when a rule asks for its layout
+            self._types[name] = types[0]
             self._subscriptions[name] = (polled_subscription(
                 self._node, kind, name, publishers.qos(_DEPTH), self._group), kind)
 
@@ -109,8 +111,9 @@ class Survey:
                 self._counts[name] += 1
                 self._bytes[name] += len(data)
                 if self._bytes[name] <= MAX_BYTES_PER_TOPIC:
-                    self._messages.append(
-                        SourceMessage(name, info['received_timestamp'] or time.time_ns(), data))
+                    self._messages.append(SourceMessage(
+                        name, info['received_timestamp'] or time.time_ns(), data,
+                        self._types[name]))
 
     def layout(self, type_name: str) -> Message:
         """Return a type's layout; MappingError if it is not installed."""

@@ -179,6 +179,34 @@ video:
     assert 'no topic /imu/plexus_bridge/data' in output
 
 
+def test_of_two_types_on_a_topic_the_one_that_is_asked_for_is_read(call, robot_map, tmp_path):
+    store, definitions = get_typestore(Stores.LATEST), Definitions({})
+    with Writer(tmp_path / 'mixed', version=9) as writer:
+        for index, kind in enumerate(('std_msgs/msg/Int32', 'std_msgs/msg/Float64')):
+            connection = writer.add_connection('/value', kind, typestore=store)
+            writer.write(connection, BEGIN_NS + index,
+                         write_cdr(definitions.layout(kind), {'data': 7}))
+    file = robot_map('  - {topic: /value, type: std_msgs/msg/Int32}\n')
+    code, output, errors = call(check, file, '--bag', str(tmp_path / 'mixed'))
+    assert (code, errors) == (0, '')
+    assert 'metrics[0]  /value  std_msgs/msg/Int32         1       1' in output
+    assert 'could not be read' not in output
+
+
+def test_a_look_that_keeps_some_messages_only_tells_the_rates_of_all(robot_map):
+    """A look at the graph forgets what is large."""
+    source = OneTopic('/cloud', Message('a/msg/B', (('x', PRIMITIVES['float64']),)))
+    source.topics['/cloud'] = SourceTopic('/cloud', ('a/msg/B',), 40)
+    data = write_cdr(source.layout('a/msg/B'), {'x': 1.0})
+    source.messages = lambda topics: [
+        SourceMessage('/cloud', BEGIN_NS + index * 100_000_000, data) for index in range(8)]
+    tried = load_map(robot_map(
+        '  - {topic: /cloud, sampling: {mode: every}, fields: [{path: x, metric: m}]}\n'))
+    lines = list(report_text(tried, dry_run(tried, source), source))
+    assert 'metrics[0]  /cloud  a/msg/B  8 of 40        8' in lines
+    assert any(line.split()[:3] == ['m', '8', f'{40 / source.seconds:.1f}'] for line in lines)
+
+
 def test_a_recording_that_is_not_there_is_told(call, robot_map):
     code, _, err = call(check, '--bag', 'nowhere', robot_map('  - topic: /a\n'))
     assert code == 1
