@@ -198,4 +198,5 @@ def _nothing(report: RuleReport) -> str:
         return f'there is no message of {report.type} on this topic'
     if report.rule.place[:1] != ('metrics',):
         return ''  # nothing has happened: that is as it should be
-    return 'every value was left out: absent, not finite, or without an estimate'
+    return ('every value was left out: absent, not finite, beyond the limits in the message, or '
+            'without an estimate')

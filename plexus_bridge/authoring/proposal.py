@@ -17,11 +17,13 @@ from plexus_bridge.mapping.events.rules import ACTION_STATUS
 from plexus_bridge.mapping.events.rules import TRANSITIONS
 from plexus_bridge.mapping.events.states import GOAL_STATUSES
 from plexus_bridge.mapping.events.states import TRANSITION_EVENT
+from plexus_bridge.mapping.inventory import sensor
 from plexus_bridge.mapping.layout import Array
 from plexus_bridge.mapping.layout import Layout
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.layout import Primitive
 from plexus_bridge.mapping.layout import Sequence
+from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.mapping.self_describing import SELF_DESCRIBING
 from plexus_bridge.mapping.stamps import HEADER
 
@@ -104,16 +106,17 @@ def _rule(topic: SourceTopic, source: Source) -> Iterator[str]:
         yield f'  # - topic: {topic.name}  # name the type that you want with "type:"'
         return
     kind = topic.types[0]
-    if kind in BUILTIN_MAPS or kind == SELF_DESCRIBING:
-        yield f'  # {_builtin(kind, topic.name)}'
-        yield f'  - topic: {topic.name}'
-        yield f'    sampling: {_sampling(rate)}'
-        return
     try:
-        fields = list(_number_paths(source.layout(kind)))
+        layout = source.layout(kind)
     except MappingError as error:
         yield f'  # - topic: {topic.name}  # {error}'
         return
+    if kind in BUILTIN_MAPS or kind == SELF_DESCRIBING:
+        yield f'  # {_builtin(topic.name, layout)}'
+        yield f'  - topic: {topic.name}'
+        yield f'    sampling: {_sampling(rate)}'
+        return
+    fields = list(_number_paths(layout))
     if not fields:
         yield f'  # - topic: {topic.name}  # this type has no single numbers'
         return
@@ -127,11 +130,12 @@ def _rule(topic: SourceTopic, source: Source) -> Iterator[str]:
         yield f'      # - {_field(path, prefix)}'
 
 
-def _builtin(kind: str, topic: str) -> str:
-    prefix = topic.strip('/').replace('/', '.')
-    names = [f'{prefix}.{row.name}' if row.name else prefix for row in BUILTIN_MAPS.get(kind, ())]
-    if not names:
+def _builtin(topic: str, message: Message) -> str:
+    if message.name == SELF_DESCRIBING:
         return 'its metrics are named by the messages themselves'
+    names = sensor(MetricRule(topic), topic, message, {}, available=True)['metrics']
+    if not names:
+        return 'built-in map: its text becomes an event when it changes; "fields:" would replace it'
     more = f' and {len(names) - 3} more' if len(names) > 3 else ''
     return f'built-in map: {", ".join(names[:3])}{more}; "fields:" would replace it'
 

@@ -141,6 +141,14 @@ BUILTIN_MAPS: Mapping[str, tuple[Row, ...]] = {
     'sensor_msgs/msg/LaserScan': (
         Row('ranges', 'nearest', 'm', ('min',)), Row('ranges', 'farthest', 'm', ('max',))),
     'sensor_msgs/msg/MagneticField': (Row('magnetic_field', 'magnetic_field', 'T'),),
+    # Rotations are left out: nobody reads quaternions, and as: takes one at a time.
+    'sensor_msgs/msg/MultiDOFJointState': tuple(
+        Row(f'{part}[*].{row.path}', f'{{joint_names}}.{name}.{row.path}', row.unit, (),
+            'joint_names')
+        for part, rows, name in (
+            ('transforms', _within('translation', _POINT), 'transform'),
+            ('twist', _TWIST, 'twist'), ('wrench', _WRENCH, 'wrench'))
+        for row in rows),
     'sensor_msgs/msg/NavSatFix': (
         Row('latitude', 'latitude', 'deg'),
         Row('longitude', 'longitude', 'deg'),
@@ -148,6 +156,7 @@ BUILTIN_MAPS: Mapping[str, tuple[Row, ...]] = {
         Row('status.status', 'status'),
     ),
     'sensor_msgs/msg/NavSatStatus': (Row('status', 'status'), Row('service', 'service')),
+    'sensor_msgs/msg/PointCloud': (Row('points', 'points', None, ('count',)),),
     'sensor_msgs/msg/PointCloud2': (Row('width', 'width'), Row('height', 'height')),
     'sensor_msgs/msg/Range': (Row('range', 'range', 'm'),),
     'sensor_msgs/msg/RelativeHumidity': (Row('relative_humidity', 'relative_humidity'),),

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
@@ -15,6 +14,8 @@ from typing import Any
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping import transforms
+from plexus_bridge.mapping.distances import limits_of
+from plexus_bridge.mapping.distances import within
 from plexus_bridge.mapping.layout import Array
 from plexus_bridge.mapping.layout import describe
 from plexus_bridge.mapping.layout import Layout
@@ -27,6 +28,7 @@ from plexus_bridge.mapping.names import MetricNames
 from plexus_bridge.mapping.names import Values
 from plexus_bridge.mapping.paths import EVERY
 from plexus_bridge.mapping.paths import Index
+from plexus_bridge.mapping.paths import number_names
 from plexus_bridge.mapping.paths import Path
 from plexus_bridge.mapping.paths import resolve
 from plexus_bridge.mapping.paths import Select
@@ -97,7 +99,10 @@ class Field:
         self._names = MetricNames(rule, form, message, captures)
         self._series: dict[tuple[str, ...], Series] = {}
         self._rendered: dict[tuple[object, ...], tuple[str, ...]] = {}
-        self.paths = (rule.path, *self._names.paths,
+        # Of a list, where something is made of it: each element alone is sent as it is.
+        self._limits = limits_of(rule.path, message) if isinstance(form, transforms.Number) and (
+            rule.transforms or not target.many) else ()
+        self.paths = (rule.path, *self._names.paths, *self._limits,
                       *((rule.covariance,) if rule.covariance else ()))
         self.settles = rule.sampling.mode == 'window'
         self.deliver: Callable[[Values, int, int], None] = self._choose(form)
@@ -163,6 +168,12 @@ class Field:
         if value is None:
             self._counters.drop('element_absent')
             return None
+        if self._limits:
+            end = place + len(self.paths)
+            value = within(value, *values[end - 2:end])
+            if value is None:
+                self._counters.drop('out_of_range')
+                return None
         if self._value is not None:
             made = self._value(value)
             if made is None:  # statistics of nothing, or of nothing but NaN
@@ -314,7 +325,7 @@ def _form(path: Path, target: Target) -> transforms.Form:
         if target.many:
             raise MappingError(f'path {path}: leads to several {layout.name}; name one of '
                                f'its fields: {", ".join(name for name, _ in layout.fields)}')
-        return transforms.Parts(tuple(_leaf_names(layout, path)))
+        return transforms.Parts(tuple(number_names(layout, path)))
     if isinstance(layout, Array | Sequence) or target.many:
         if target.many and isinstance(layout, Array | Sequence):
             raise MappingError(
@@ -350,22 +361,6 @@ def _check_final(rule: FieldRule, target: Target, form: transforms.Form) -> None
         raise MappingError(f'path {rule.path}: values needs a number for each text')
     if rule.sampling.mode == 'window' and (isinstance(form, transforms.Text) or rule.values):
         raise MappingError(f'path {rule.path}: a text has no statistics; use mode every or latest')
-
-
-def _leaf_names(message: Message, path: Path) -> Iterator[str]:
-    if not message.fields:
-        raise MappingError(f'path {path}: leads to a {message.name}, which has no fields')
-    for name, layout in message.fields:
-        if isinstance(layout, Message):
-            for inner in _leaf_names(layout, path):
-                yield f'{name}.{inner}'
-        elif isinstance(layout, Primitive):
-            yield name
-        else:
-            raise MappingError(
-                f'path {path}: leads to a whole {message.name}, which has more than numbers '
-                f'({name} is a {describe(layout)}); name one of its fields: '
-                f'{", ".join(name for name, _ in message.fields)}')
 
 
 def _leads_to_list(path: Path, message: Message) -> bool:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 import difflib
 import re
@@ -165,6 +166,23 @@ def resolve(path: Path, message: Message) -> Target:
         layout = layout.element
         seen += '[…]'
     return Target(layout, many)
+
+
+def number_names(message: Message, path: Path) -> Iterator[str]:
+    """Yield what leads to each number of a message of nothing else, as ``position.x``."""
+    if not message.fields:
+        raise MappingError(f'path {path}: leads to a {message.name}, which has no fields')
+    for name, layout in message.fields:
+        if isinstance(layout, Message):
+            for inner in number_names(layout, path):
+                yield f'{name}.{inner}'
+        elif isinstance(layout, Primitive):
+            yield name
+        else:
+            raise MappingError(
+                f'path {path}: leads to a whole {message.name}, which has more than numbers '
+                f'({name} is a {describe(layout)}); name one of its fields: '
+                f'{", ".join(name for name, _ in message.fields)}')
 
 
 def _check_element(path: Path, step: Step, layout: Array | Sequence) -> None:

@@ -21,6 +21,7 @@ _SAID = {
     'element_absent': (RuleState.PATH_MISSING, 'the messages do not have the element that a path '
                        'asks for'),
     'not_finite': (RuleState.NOT_FINITE, 'they are NaN or infinite'),
+    'out_of_range': (RuleState.NOT_FINITE, 'they lie beyond the limits that the messages name'),
     'values_without_estimate': (RuleState.NOT_FINITE, 'the messages say that they have no '
                                 'estimate of them (covariance -1)')}
 

@@ -27,8 +27,7 @@ WITHOUT_METRICS = {
     'diagnostic_msgs/msg/KeyValue', 'sensor_msgs/msg/CameraInfo',
     'sensor_msgs/msg/ChannelFloat32', 'sensor_msgs/msg/CompressedImage', 'sensor_msgs/msg/Image',
     'sensor_msgs/msg/JoyFeedback', 'sensor_msgs/msg/JoyFeedbackArray',
-    'sensor_msgs/msg/LaserEcho', 'sensor_msgs/msg/MultiDOFJointState',
-    'sensor_msgs/msg/MultiEchoLaserScan', 'sensor_msgs/msg/PointCloud',
+    'sensor_msgs/msg/LaserEcho', 'sensor_msgs/msg/MultiEchoLaserScan',
     'sensor_msgs/msg/PointField', 'sensor_msgs/msg/RegionOfInterest',
     'sensor_msgs/msg/TimeReference', 'std_msgs/msg/Empty', 'std_msgs/msg/Header',
     'std_msgs/msg/MultiArrayDimension', 'std_msgs/msg/MultiArrayLayout'}
