@@ -135,7 +135,7 @@ def _builtin(topic: str, message: Message) -> str:
         return 'its metrics are named by the messages themselves'
     names = sensor(MetricRule(topic), topic, message, {}, available=True)['metrics']
     if not names:
-        return 'built-in map: its text becomes an event when it changes; "fields:" would replace it'
+        return 'built-in map: its text as an event when it changes; "fields:" would replace it'
     more = f' and {len(names) - 3} more' if len(names) > 3 else ''
     return f'built-in map: {", ".join(names[:3])}{more}; "fields:" would replace it'
 
