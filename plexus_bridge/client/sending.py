@@ -105,7 +105,9 @@ class Sending:
         moments = [] if self._limit is None else [
             moment for level in Level
             if (moment := self._budget.deadline(level, now)) is not None]
-        if self._drained_at > now:
+        # Where nothing waits, whatever comes wakes us by itself.
+        if self._drained_at > now and (
+                self._outbox.waits or (self._video is not None and self._video.waiting)):
             moments.append(self._drained_at)
         pace = self._pace.deadline(now)
         if pace is not None:

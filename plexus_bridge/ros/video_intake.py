@@ -3,7 +3,7 @@
 """
 Takes images from the graph, as bytes, when a camera wants one, and has them encoded.
 
-A thread of its own waits for the topics of those cameras that want a picture now. The middleware
+A thread of its own waits for images, and takes one if its camera wants one now. The middleware
 keeps the newest image of each, so what nobody wants is never taken. Entities are made and
 destroyed on the thread that polls the graph, as all others are.
 """
@@ -60,6 +60,10 @@ class VideoIntake:
         self.topics = [
             RuleIntake(camera.rule, index, node.resolve_topic_name(camera.rule.topic))
             for index, camera in enumerate(cameras.all)]
+        # Of each camera, the subscription on which an image was there before it was wanted: such
+        # a camera is quicker than its rule. It is not waited for but looked at when one is due,
+        # as all others are waited for even before, so that one wake-up serves one picture.
+        self._ahead: list[Any] = [None] * len(self.topics)
         self._waiter = Waiter(node)
         cameras.changed = self._waiter.wake
         # Where one thread encodes, it is the one that waits: nothing is handed over.
@@ -176,28 +180,43 @@ class VideoIntake:
 
     def _step(self) -> None:
         now = time.monotonic()
-        wanted: dict[Any, tuple[RuleIntake, Camera]] = {}
-        next_s = LONGEST_WAIT_S
-        for topic, camera in zip(self.topics, self._cameras.all, strict=True):
+        awaited: dict[Any, int] = {}
+        next_s, took = LONGEST_WAIT_S, False
+        for index, topic in enumerate(self.topics):
             subscription = topic.subscription
             if subscription is None:
                 continue
-            wait_s = camera.wanted_at(now) - now
+            if subscription is not self._ahead[index]:
+                awaited[subscription] = index
+                continue
+            wait_s = self._cameras.all[index].wanted_at(now) - now
             if wait_s > 0:
                 next_s = min(next_s, wait_s)
+            elif self._take(subscription, index):
+                took = True
             else:
-                wanted[subscription] = topic, camera
-        for subscription in self._waiter.wait(list(wanted), next_s):
-            self._take(subscription, *wanted[subscription])
+                self._ahead[index] = None
+                awaited[subscription] = index
+        if took and not awaited:
+            return
+        for subscription in self._waiter.wait(list(awaited), 0.0 if took else next_s):
+            index = awaited[subscription]
+            now = time.monotonic()
+            if self._cameras.all[index].wanted_at(now) > now:
+                self._ahead[index] = subscription
+            else:
+                self._take(subscription, index)
 
-    def _take(self, subscription: Any, topic: RuleIntake, camera: Camera) -> None:
+    def _take(self, subscription: Any, index: int) -> bool:
+        """Take the newest image and have it encoded; False if there is none."""
+        topic, camera = self.topics[index], self._cameras.all[index]
         try:
             taken = subscription.handle.take_message(topic.message_class, True)
         except Exception as error:  # destroyed meanwhile, or no memory for it
             log.debug('an image of %s could not be taken: %s', topic.topic, error)
-            return
+            return False
         if taken is None:
-            return
+            return False
         now, now_ns = time.monotonic(), time.time_ns()
         received_ns = taken[1]['received_timestamp'] or now_ns
         topic.messages += 1
@@ -210,6 +229,7 @@ class VideoIntake:
         else:
             camera.busy = True
             self._encoders.submit(self._encode, camera, *picture)
+        return True
 
     def _encode(self, camera: Camera, data: bytes, received_ms: int, captured_at: float) -> None:
         try:

@@ -55,31 +55,33 @@ class Waiter:
             self._woken.wait(min(timeout_s, POLL_S) if subscriptions else timeout_s)
             self._woken.clear()
             return list(subscriptions)
-        waited: dict[int, Subscription[Any]] = {}
-        with contextlib.ExitStack() as held:
-            # Held, so that whoever destroys one of them meanwhile does so afterwards.
-            try:
-                held.enter_context(self._context.handle)
-                held.enter_context(self._guard.handle)
-                wait_set = self._wait_set_for(len(subscriptions))
-                held.enter_context(wait_set)
-                wait_set.clear_entities()
-                wait_set.add_guard_condition(self._guard.handle)
-            except InvalidHandle:  # the context is being shut down
-                self._woken.wait(min(timeout_s, POLL_S))
-                return []
+        held: list[Subscription[Any]] = []
+        try:
+            # Each time, for the middleware forgets all that was not ready. No context managers
+            # stacked up here: they took longer than the waiting itself.
+            wait_set = self._wait_set_for(len(subscriptions))
+            wait_set.clear_entities()
+            wait_set.add_guard_condition(self._guard.handle)
             for subscription in subscriptions:
                 with contextlib.suppress(InvalidHandle):
-                    held.enter_context(subscription.handle)
+                    # Held, so that whoever destroys it meanwhile does so afterwards.
+                    subscription.handle.__enter__()
+                    held.append(subscription)
                     wait_set.add_subscription(subscription.handle)
-                    waited[subscription.handle.pointer] = subscription
             wait_set.wait(max(0, int(timeout_s * 1e9)))
-            ready = wait_set.get_ready_entities('subscription')
-        return [waited[pointer] for pointer in ready if pointer in waited]
+            ready = wait_set.get_ready_entities('subscription') if held else ()
+            return [subscription for subscription in held if subscription.handle.pointer in ready]
+        except InvalidHandle:  # the context is being shut down
+            self._woken.wait(min(timeout_s, POLL_S))
+            return []
+        finally:
+            for subscription in held:
+                subscription.handle.__exit__(None, None, None)
 
     def _wait_set_for(self, count: int) -> Any:
         if self._wait_set is None or self._capacity < count:
-            self._wait_set = _WaitSet(count, 1, 0, 0, 0, 0, self._context.handle)
+            with self._context.handle:
+                self._wait_set = _WaitSet(count, 1, 0, 0, 0, 0, self._context.handle)
             self._capacity = count
         return self._wait_set
 

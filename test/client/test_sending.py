@@ -132,3 +132,16 @@ def test_video_learns_what_a_link_leaves_only_while_it_is_pressed():
         rate.note(telemetry, video, 0, tick * 0.1)
     assert rate.bytes_per_s is None
     assert rate.left_for_video(None) is None
+
+
+def test_a_picture_on_its_way_wakes_nobody_unless_something_waits_for_its_end(robot_with):
+    robot = robot_with()
+    robot.video._gauge._rate = 100_000.0
+    robot.picture(10_000)
+    robot.sending.send(robot.wire, 10.0)
+    assert robot.counters['video_frames_sent'] == 1
+    assert robot.sending.deadline(10.0) is None
+    robot.picture(10_000)
+    robot.sending.send(robot.wire, 10.0)
+    assert robot.counters['video_frames_sent'] == 1
+    assert 10.05 < robot.sending.deadline(10.0) < 10.3

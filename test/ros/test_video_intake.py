@@ -244,3 +244,29 @@ def test_a_camera_on_a_topic_that_nobody_publishes_is_told_once(filming, graph, 
         it.intake.poll(time.monotonic() + seconds)
     lonely = [text for text in caplog.messages if 'nobody has published' in text]
     assert lonely == ['video[1] /fornt: nobody has published here for 10 s; did you mean /front?']
+
+
+def test_a_camera_quicker_than_its_rule_is_slowed_down_and_its_newest_picture_taken(
+        filming, graph):
+    it = filming('  - {topic: /c, camera_id: c, rate_hz: 2}\n')
+    publisher = graph.node.create_publisher(Image, '/c', 1)
+    message = image('mono8', *encoded_as(SCENE, 'mono8'))
+    seen: list[tuple[float, int]] = []
+    count = 0
+
+    def four_came() -> bool:
+        nonlocal count
+        count += 1
+        message.header.stamp.nanosec = count * 1_000_000
+        publisher.publish(message)
+        frame = it.frames.take(time.monotonic())
+        if frame is not None:
+            number = decode_binary(frame.message.payload).timestamp_ms - STAMP * 1000
+            seen.append((time.monotonic(), count - number))
+        return len(seen) == 4
+
+    it.until(four_came, 'four pictures')
+    assert seen[-1][0] - seen[1][0] > 2 * 0.5 * 0.9
+    # Some ten are published for each that is taken: those between were left out, not queued.
+    assert count > 16
+    assert max(age for _, age in seen) <= 4, seen
