@@ -269,11 +269,14 @@ def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Place, str]]:
     elif rule == 'required':
         for key in wanted:
             if key not in seen:
-                yield place, f'{key!r} is missing'
+                choices = schema.get('properties', {}).get(key, {}).get('enum')
+                expected = f'; expected {", ".join(map(str, choices))}' if choices else ''
+                yield place, f'{key!r} is missing{expected}'
     elif rule == 'type':
         names = [wanted] if isinstance(wanted, str) else wanted
         expected = ' or '.join(_TYPE_NAMES.get(name, name) for name in names)
-        yield place, f'saw {_shown(seen)}, expected {expected}{_slip(seen, names)}'
+        slip = _slip(seen, names) or _alone(seen, schema)
+        yield place, f'saw {_shown(seen)}, expected {expected}{slip}'
     elif rule in ('enum', 'const'):
         choices = wanted if rule == 'enum' else [wanted]
         expected = ', '.join(str(choice) for choice in choices)
@@ -287,8 +290,27 @@ def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Place, str]]:
     elif rule in ('pattern', 'anyOf'):
         description = schema.get('description', f'a text that fits {wanted}').partition('. ')[0]
         yield place, f'saw {_shown(seen)}, expected: {description}'
+    elif rule in _BOUNDS:
+        yield place, f'saw {_shown(seen)}, expected {_BOUNDS[rule].format(wanted)}'
     else:
         yield place, f'saw {_shown(seen)}: {error.message}'
+
+
+# What the schema's bounds ask for.
+_BOUNDS = {
+    'minimum': 'at least {}', 'exclusiveMinimum': 'more than {}', 'maximum': 'at most {}',
+    'exclusiveMaximum': 'less than {}', 'minItems': 'at least {} of them',
+    'maxItems': 'at most {} of them', 'minProperties': 'at least {} entry',
+    'maxProperties': 'at most {} entries', 'minLength': 'at least {} character',
+    'maxLength': 'at most {} characters', 'uniqueItems': 'none of them twice'}
+
+
+def _alone(seen: Any, schema: Mapping[str, Any]) -> str:
+    """Return what was meant by a choice that stands where the mapping with it belongs."""
+    for key, inner in schema.get('properties', {}).items():
+        if isinstance(seen, str) and seen in inner.get('enum', ()):
+            return f': {{{key}: {seen}}}'
+    return ''
 
 
 def _nearest_branch(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
