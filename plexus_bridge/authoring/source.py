@@ -18,6 +18,7 @@ from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping.layout import Array
 from plexus_bridge.mapping.layout import Layout
 from plexus_bridge.mapping.layout import Message
+from plexus_bridge.mapping.layout import NO_MEMBER
 from plexus_bridge.mapping.layout import PRIMITIVES
 from plexus_bridge.mapping.layout import Sequence
 from plexus_bridge.mapping.layout import String
@@ -97,8 +98,11 @@ class Definitions:
                 raise MappingError(
                     f'type {type_name}: the recording does not bring its definition, and it is '
                     'no standard type')
+            fields = self._fields[type_name][1]
+            if [name for name, _ in fields] == [NO_MEMBER]:
+                fields = []  # as the message's class says it
             self._layouts[type_name] = Message(type_name, tuple(
-                (name, self._layout_of(node)) for name, node in self._fields[type_name][1]))
+                (name, self._layout_of(node)) for name, node in fields))
         return self._layouts[type_name]
 
     def _layout_of(self, node: tuple[Any, Any]) -> Layout:

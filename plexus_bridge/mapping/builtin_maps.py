@@ -173,13 +173,18 @@ BUILTIN_MAPS: Mapping[str, tuple[Row, ...]] = {
 }
 
 
+# Where in a map topics of these types belong.
+_SECTIONS = {
+    'sensor_msgs/msg/Image': 'video', 'sensor_msgs/msg/CompressedImage': 'video',
+    'rcl_interfaces/msg/Log': 'events', 'action_msgs/msg/GoalStatusArray': 'events',
+    'lifecycle_msgs/msg/TransitionEvent': 'events', 'plexus_msgs/msg/Event': 'events'}
+
+
 def builtin_fields(rule: MetricRule, message: Message, topic: str) -> tuple[FieldRule, ...]:
     """Return the built-in map of a message type; MappingError if there is none."""
     rows = BUILTIN_MAPS.get(message.name)
     if rows is None:
-        raise MappingError(
-            f'{message.name} has no built-in map; name the values under fields:, for example '
-            f'{{path: {_first_number(message) or "…"}, metric: …}}')
+        raise MappingError(f'{message.name} has no built-in map; {_instead(message)}')
     prefix = rule.prefix or topic.strip('/').replace('/', '.')
     return tuple(
         FieldRule(
@@ -191,6 +196,14 @@ def builtin_fields(rule: MetricRule, message: Message, topic: str) -> tuple[Fiel
             sampling=rule.sampling, lane=rule.lane,
             tags={**rule.tags, 'unit': row.unit} if row.unit else rule.tags)
         for row in rows)
+
+
+def _instead(message: Message) -> str:
+    if message.name in _SECTIONS:
+        return f'its topics stand under {_SECTIONS[message.name]}:'
+    first = _first_number(message)
+    return 'name the values under fields:, for example ' \
+        f'{{path: {first}, metric: …}}' if first else 'it has no single numbers either'
 
 
 def _first_number(message: Message) -> str:

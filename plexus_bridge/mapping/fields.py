@@ -14,8 +14,10 @@ from typing import Any
 from plexus_bridge.counters import Counters
 from plexus_bridge.errors import MappingError
 from plexus_bridge.mapping import transforms
-from plexus_bridge.mapping.distances import limits_of
-from plexus_bridge.mapping.distances import within
+from plexus_bridge.mapping.conventions import covariance_of
+from plexus_bridge.mapping.conventions import limits_of
+from plexus_bridge.mapping.conventions import NO_ESTIMATE
+from plexus_bridge.mapping.conventions import within
 from plexus_bridge.mapping.layout import Array
 from plexus_bridge.mapping.layout import describe
 from plexus_bridge.mapping.layout import Layout
@@ -50,8 +52,6 @@ from plexus_bridge.mapping.sinks import Sink
 
 # Series of one field: a robot whose names never repeat must not fill the memory.
 MAX_SERIES = 4096
-# REP-145: this in the first element of a covariance says that there is no such estimate.
-NO_ESTIMATE = -1
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,14 @@ class Field:
         self._names = MetricNames(rule, form, message, captures)
         self._series: dict[tuple[str, ...], Series] = {}
         self._rendered: dict[tuple[object, ...], tuple[str, ...]] = {}
+        # A number that is passed on as it is may cost no look at another.
+        self._covariance = rule.covariance or (
+            covariance_of(rule.path, message) if rule.transforms else None)
         # Of a list, where something is made of it: each element alone is sent as it is.
         self._limits = limits_of(rule.path, message) if isinstance(form, transforms.Number) and (
             rule.transforms or not target.many) else ()
         self.paths = (rule.path, *self._names.paths, *self._limits,
-                      *((rule.covariance,) if rule.covariance else ()))
+                      *((self._covariance,) if self._covariance else ()))
         self.settles = rule.sampling.mode == 'window'
         self.deliver: Callable[[Values, int, int], None] = self._choose(form)
 
@@ -120,7 +123,7 @@ class Field:
     def plain_numbers(self) -> list[PlainNumber]:
         """Return what this field comes to if all of it is plain, else nothing."""
         rule = self._rule
-        if (self._value or self._is_text or rule.is_event or rule.change or rule.covariance
+        if (self._value or self._is_text or rule.is_event or rule.change or self._covariance
                 or rule.sampling.mode == 'window' or rule.not_finite != 'skip'
                 or len(self.paths) > 1
                 or any(isinstance(step, Index | Select) for step in rule.path.steps)):
@@ -161,7 +164,7 @@ class Field:
 
     def _taken(self, values: Values, place: int) -> Any:
         """Return the transformed value, None if there is none to speak of."""
-        if self._rule.covariance and values[place + len(self.paths) - 1] == NO_ESTIMATE:
+        if self._covariance and values[place + len(self.paths) - 1] == NO_ESTIMATE:
             self._counters.add('values_without_estimate')
             return None
         value = values[place]

@@ -19,7 +19,7 @@ from plexus_bridge.mapping.rules import FieldRule
 from plexus_bridge.mapping.rules import MetricRule
 from plexus_bridge.mapping.sinks import PointSink
 from plexus_bridge.mapping.template import any_of
-from plexus_bridge.mapping.template import fill
+from plexus_bridge.mapping.template import fill_name
 from plexus_bridge.points import MAX_NAME_BYTES
 from plexus_bridge.points import trim
 
@@ -56,7 +56,7 @@ def _metrics(fields: Sequence[FieldRule], message: Message | None, captures: Map
                 nowhere = PointSink(_discard)
                 names = Field(field, message, captures, nowhere, Counters()).metrics()
             else:
-                names = [any_of(fill(field.metric, captures))]
+                names = [any_of(fill_name(field.metric, captures))]
         except MappingError:
             continue  # the status of the rule says what does not fit
         for name in names:

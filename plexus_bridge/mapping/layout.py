@@ -43,6 +43,10 @@ PRIMITIVES = {primitive.name: primitive for primitive in (
 )}
 
 
+# What stands on the wire for a message without fields, as IDL allows none.
+NO_MEMBER = 'structure_needs_at_least_one_member'
+
+
 @dataclass(frozen=True)
 class String:
     """A text; `wide` ones are UTF-32 as Fast CDR writes them, others UTF-8."""
@@ -85,7 +89,7 @@ Layout = Primitive | String | Array | Sequence | Message
 
 def members(message: Message) -> tuple[tuple[str, Layout], ...]:
     """Return what is on the wire: a message without fields takes one byte."""
-    return message.fields or (('structure_needs_at_least_one_member', PRIMITIVES['uint8']),)
+    return message.fields or ((NO_MEMBER, PRIMITIVES['uint8']),)
 
 
 def is_fixed(layout: Layout) -> bool:

@@ -27,6 +27,7 @@ from plexus_bridge.mapping.paths import Slice
 from plexus_bridge.mapping.rules import FieldRule
 from plexus_bridge.mapping.template import any_of
 from plexus_bridge.mapping.template import fill
+from plexus_bridge.mapping.template import fill_name
 from plexus_bridge.mapping.template import name_part
 from plexus_bridge.mapping.template import placeholders
 
@@ -50,7 +51,7 @@ class MetricNames:
         self._key_name = last_field(key) if key else ''
         # What the message brings is nearer than a wildcard of the same name.
         captures = {name: text for name, text in captures.items() if name != self._key_name}
-        self._metric = fill(rule.metric, captures)
+        self._metric = fill_name(rule.metric, captures)
         self._tags = {key: fill(value, captures) for key, value in rule.tags.items()}
         if key and f'{{{self._key_name}}}' not in self._metric and not any(
                 f'{{{self._key_name}}}' in value for value in self._tags.values()):

@@ -21,6 +21,11 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
 
 
+def fill_name(text: str, captures: Mapping[str, str]) -> str:
+    """Return a metric's or event's name, filled from a topic: its slashes become dots."""
+    return fill(text, {name: part.replace('/', '.') for name, part in captures.items()})
+
+
 def any_of(text: str) -> str:
     """Return a pattern for all that a text may become: ``*`` for each placeholder."""
     return _PLACEHOLDER.sub('*', text)

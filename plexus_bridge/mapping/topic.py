@@ -24,6 +24,7 @@ from plexus_bridge.mapping.self_describing import SELF_DESCRIBING
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.stamps import has_header
 from plexus_bridge.mapping.template import fill
+from plexus_bridge.mapping.template import fill_name
 
 SIMULATED_TAG = {'clock': 'sim'}
 
@@ -178,7 +179,7 @@ def _taking(sampling: Sampling) -> Sampling:
 def _with_captures(rule: MetricRule, captures: Mapping[str, str]) -> MetricRule:
     # Here they are surely wildcards: a built-in map may have a key of the same name.
     return replace(
-        rule, prefix=fill(rule.prefix, captures) if rule.prefix else rule.prefix,
+        rule, prefix=fill_name(rule.prefix, captures) if rule.prefix else rule.prefix,
         tags={key: fill(value, captures) for key, value in rule.tags.items()})
 
 

@@ -24,6 +24,7 @@ from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.stamps import has_header
 from plexus_bridge.mapping.stamps import message_stamp
 from plexus_bridge.mapping.template import fill
+from plexus_bridge.mapping.template import fill_name
 
 DEFAULT_SEVERITY = 'warn'
 
@@ -43,7 +44,7 @@ class ConditionMapper(EveryMessage):
                 f'path {rule.when_path}: leads to {describe(target.layout)}, expected one number '
                 'to hold against the condition')
         self._rule = rule.when
-        self._event = fill(rule.event, captures)
+        self._event = fill_name(rule.event, captures)
         self._tags = {key: fill(value, captures) for key, value in rule.tags.items()}
         self._severity = rule.severity or DEFAULT_SEVERITY
         self._sink = sinks['urgent']

@@ -32,6 +32,7 @@ from plexus_bridge.mapping.sinks import MetricName
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.stamps import message_stamp
 from plexus_bridge.mapping.template import fill
+from plexus_bridge.mapping.template import fill_name
 from plexus_bridge.mapping.template import name_part
 from plexus_bridge.points import MAX_TAG_BYTES
 from plexus_bridge.points import trim
@@ -65,9 +66,9 @@ class DiagnosticsMapper(EveryMessage):
 
     def __init__(self, rule: EventRule, message: Message, captures: Mapping[str, str],
                  sinks: Mapping[str, Sink], counters: Counters):
-        self._event = fill(rule.event or DEFAULT_EVENT, captures)
+        self._event = fill_name(rule.event or DEFAULT_EVENT, captures)
         self._tags = {key: fill(value, captures) for key, value in rule.tags.items()}
-        self._metrics = fill(rule.metrics, captures)
+        self._metrics = fill_name(rule.metrics, captures)
         self._from_header = rule.timestamp == 'header'
         self._urgent, self._state = sinks['urgent'], sinks['state']
         self._counters = counters

@@ -18,6 +18,7 @@ from plexus_bridge.mapping.reader import compile_reader
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.stamps import message_stamp
 from plexus_bridge.mapping.template import fill
+from plexus_bridge.mapping.template import fill_name
 from plexus_bridge.points import MAX_TAG_BYTES
 from plexus_bridge.points import trim
 
@@ -52,7 +53,7 @@ class RosoutMapper(EveryMessage):
         self._waiting: list[LogLine] = []
         self._begun_ms: int | None = None
         self._folder = LogFolder(
-            fill(rule.event or DEFAULT_EVENT, captures), sinks['urgent'].add, tags=tags,
+            fill_name(rule.event or DEFAULT_EVENT, captures), sinks['urgent'].add, tags=tags,
             fold_s=rule.fold_s, per_s=rule.max_per_s)
 
     def take(self, data: bytes, received_ms: int) -> None:

@@ -16,6 +16,7 @@ from plexus_bridge.mapping.paths import parse_path
 from plexus_bridge.mapping.reader import compile_reader
 from plexus_bridge.mapping.sinks import Sink
 from plexus_bridge.mapping.template import fill
+from plexus_bridge.mapping.template import fill_name
 
 GOAL_STATUSES = 'action_msgs/msg/GoalStatusArray'
 TRANSITION_EVENT = 'lifecycle_msgs/msg/TransitionEvent'
@@ -39,7 +40,7 @@ class GoalMapper(EveryMessage):
     def __init__(self, rule: EventRule, message: Message, topic: str,
                  captures: Mapping[str, str], sinks: Mapping[str, Sink]):
         action = topic.removesuffix(ACTION_STATUS)
-        self._event = fill(rule.event or 'action.{action}', {
+        self._event = fill_name(rule.event or 'action.{action}', {
             **captures, 'action': dotted(action)})
         self._tags = {key: fill(value, captures) for key, value in rule.tags.items()}
         self._ends = rule.ends
@@ -74,7 +75,8 @@ class TransitionMapper(EveryMessage):
     def __init__(self, rule: EventRule, message: Message, topic: str,
                  captures: Mapping[str, str], sinks: Mapping[str, Sink]):
         node = topic.removesuffix(TRANSITIONS)
-        self._event = fill(rule.event or 'lifecycle.{node}', {**captures, 'node': dotted(node)})
+        self._event = fill_name(
+            rule.event or 'lifecycle.{node}', {**captures, 'node': dotted(node)})
         self._tags = {key: fill(value, captures) for key, value in rule.tags.items()}
         self._severity = rule.severity or 'info'
         self._sink = sinks['urgent']

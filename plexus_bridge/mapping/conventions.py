@@ -1,6 +1,10 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
-"""REP-117: a range that lies beyond the limits that its message names is no measurement."""
+"""
+What a message says of its own values: which are no measurement.
+
+REP-117: a range beyond the limits that its message names. REP-145: what has no estimate.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,18 @@ from plexus_bridge.mapping.paths import Path
 _LIMITS = {
     'sensor_msgs/msg/LaserScan': ('ranges', 'range_min', 'range_max'),
     'sensor_msgs/msg/Range': ('range', 'min_range', 'max_range')}
+# REP-145: this in the first element of a covariance says that there is no such estimate.
+NO_ESTIMATE = -1
+_IMU = 'sensor_msgs/msg/Imu'
+_ESTIMATES = ('orientation', 'angular_velocity', 'linear_acceleration')
+
+
+def covariance_of(path: Path, message: Message) -> Path | None:
+    """Return the path of what says whether there is an estimate, None for other values."""
+    first = path.steps[0] if path.steps else None
+    if message.name == _IMU and isinstance(first, Field) and first.name in _ESTIMATES:
+        return parse_path(f'{first.name}_covariance[0]')
+    return None
 
 
 def limits_of(path: Path, message: Message) -> tuple[Path, ...]:
