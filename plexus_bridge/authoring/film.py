@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from plexus_bridge.authoring.source import no_such_topic
+from plexus_bridge.authoring.source import per_second
 from plexus_bridge.authoring.source import Source
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.video import VideoFrames
@@ -123,9 +124,10 @@ def film_text(reports: list[CameraReport], seconds: float) -> Iterator[str]:
             continue
         if report.pictures:
             seen = seconds * min(1, report.messages / max(report.of_messages, 1))
-            yield (f'{name}: {report.pictures} of {report.messages} messages, '
-                   f'{report.pictures / seen:.1f} pictures/s of '
-                   f'{report.bytes / report.pictures / 1000:.0f} kB, '
-                   f'{report.bytes / seen / 1000:.0f} kB/s where the link carries it')
+            rate, size = per_second(report.pictures, seen), per_second(report.bytes, seen)
+            each = f'of {report.bytes / report.pictures / 1000:.0f} kB'
+            yield f'{name}: {report.pictures} of {report.messages} messages, ' + (
+                each if rate is None or size is None else
+                f'{rate:.1f} pictures/s {each}, {size / 1000:.0f} kB/s where the link carries it')
         if report.unusable:
             yield f'{name}: {report.unusable} pictures cannot be used: {report.trouble}'

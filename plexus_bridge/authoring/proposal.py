@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import json
 import re
 
+from plexus_bridge.authoring.source import per_second
 from plexus_bridge.authoring.source import Source
 from plexus_bridge.authoring.source import SourceTopic
 from plexus_bridge.errors import MappingError
@@ -99,9 +100,9 @@ def _is_event(topic: SourceTopic) -> bool:
 
 
 def _rule(topic: SourceTopic, source: Source) -> Iterator[str]:
-    rate = topic.count / source.seconds if source.seconds > 0 else 0.0
+    rate = per_second(topic.count, source.seconds)
     types = ', '.join(topic.types)
-    yield f'  # {types}, {rate:.3g} Hz'
+    yield f'  # {types}, {_rate_text(topic, rate)}'
     if len(topic.types) > 1:
         yield f'  # - topic: {topic.name}  # name the type that you want with "type:"'
         return
@@ -152,8 +153,12 @@ def _scalar(text: str) -> str:
     return json.dumps(text)
 
 
-def _sampling(rate: float) -> str:
-    if rate <= WHOLE_RATE_HZ:
+def _rate_text(topic: SourceTopic, rate: float | None) -> str:
+    return f'{topic.count} messages' if rate is None else f'{rate:.3g} Hz'
+
+
+def _sampling(rate: float | None) -> str:
+    if rate is not None and rate <= WHOLE_RATE_HZ:
         return '{mode: every}'
     return f'{{mode: latest, rate_hz: {WHOLE_RATE_HZ:g}}}'
 
@@ -205,8 +210,8 @@ def _video(source: Source) -> Iterator[str]:
     yield ''
     yield 'video:'
     for topic in images:
-        rate = topic.count / source.seconds if source.seconds > 0 else 0.0
-        yield f'  # {", ".join(topic.types)}, {rate:.3g} Hz'
+        rate = per_second(topic.count, source.seconds)
+        yield f'  # {", ".join(topic.types)}, {_rate_text(topic, rate)}'
         better = f'{topic.name}/compressed'
         if better in names or topic.name.endswith('/compressedDepth'):
             why = f'the same pictures as {better}, which cost less to take' \
@@ -214,7 +219,7 @@ def _video(source: Source) -> Iterator[str]:
             yield f'  # - topic: {topic.name}  # {why}'
             continue
         camera_id = _free(_camera(topic.name), taken)
-        most = min(max(round(rate), 1), VIDEO_RATE_HZ)
+        most = VIDEO_RATE_HZ if rate is None else min(max(round(rate), 1), VIDEO_RATE_HZ)
         yield (f'  - {{topic: {topic.name}, camera_id: {_scalar(camera_id)}, rate_hz: {most}, '
                f'quality: 85, max_width: {VIDEO_WIDTH}}}')
 

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Sequence
 
 from plexus_bridge.authoring.dry_run import DryRun
+from plexus_bridge.authoring.dry_run import MetricReport
 from plexus_bridge.authoring.dry_run import RuleReport
+from plexus_bridge.authoring.source import per_second
 from plexus_bridge.authoring.source import Source
 from plexus_bridge.config.document import place_text
 from plexus_bridge.config.map import RobotMap
@@ -28,7 +31,7 @@ def problems_text(robot_map: RobotMap, result: DryRun) -> Iterator[str]:
 
 def report_text(robot_map: RobotMap, result: DryRun, source: Source) -> Iterator[str]:
     """Yield the lines of a report: rules, metrics with their cost, what was left out."""
-    seconds = max(source.seconds, 1e-9)
+    seconds = source.seconds
     yield f'{source.name}: {source.seconds:.1f} s'
     yield ''
     yield from _table(
@@ -39,12 +42,8 @@ def report_text(robot_map: RobotMap, result: DryRun, source: Source) -> Iterator
     metrics = sorted(result.metrics.items())
     yield from _table(
         ('metric', 'points', 'points/s', 'bytes/s'),
-        [(name, str(metric.points), f'{metric.points / metric.share / seconds:.1f}',
-          f'{metric.bytes / metric.share / seconds:.0f}') for name, metric in metrics]
-        + [(f'{len(metrics)} in all',
-            str(sum(metric.points for _, metric in metrics)),
-            f'{sum(metric.points / metric.share for _, metric in metrics) / seconds:.1f}',
-            f'{sum(metric.bytes / metric.share for _, metric in metrics) / seconds:.0f}')])
+        [_row(name, [metric], seconds) for name, metric in metrics]
+        + [_row(f'{len(metrics)} in all', result.metrics.values(), seconds)])
     dropped = result.counters.dropped()
     if dropped:
         yield ''
@@ -57,6 +56,13 @@ def report_text(robot_map: RobotMap, result: DryRun, source: Source) -> Iterator
         if rule.nothing:
             yield f'{place_text(rule.rule.place)} ({rule.topic or rule.rule.topic}) gives ' \
                 f'nothing: {rule.nothing}'
+
+
+def _row(name: str, metrics: Collection[MetricReport], seconds: float) -> tuple[str, ...]:
+    points = per_second(sum(metric.points / metric.share for metric in metrics), seconds)
+    size = per_second(sum(metric.bytes / metric.share for metric in metrics), seconds)
+    return (name, str(sum(metric.points for metric in metrics)),
+            '-' if points is None else f'{points:.1f}', '-' if size is None else f'{size:.0f}')
 
 
 def _messages(rule: RuleReport) -> str:

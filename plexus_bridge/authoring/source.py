@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 import difflib
+import re
+from types import MappingProxyType
 from typing import Any
 from typing import NamedTuple
 from typing import Protocol
@@ -22,6 +24,10 @@ from plexus_bridge.mapping.layout import NO_MEMBER
 from plexus_bridge.mapping.layout import PRIMITIVES
 from plexus_bridge.mapping.layout import Sequence
 from plexus_bridge.mapping.layout import String
+
+# Rates of less than this mean nothing: one message comes in no time.
+_SHORTEST_S = 0.1
+_WSTRING_BOUND = re.compile(r'\bwstring<=\d+')
 
 
 class SourceMessage(NamedTuple):
@@ -68,6 +74,11 @@ class Source(Protocol):
         """Yield the messages of some topics in the order of their times."""
 
 
+def per_second(amount: float, seconds: float) -> float | None:
+    """Return a rate, None where the time is too short to tell one."""
+    return amount / seconds if seconds >= _SHORTEST_S else None
+
+
 def no_such_topic(source: Source, topic: str, full: str) -> str:
     """Return what to say of a rule's `topic` that nothing fits; `full` is its whole name."""
     said = f'no such topic in {source.name}'
@@ -83,17 +94,22 @@ def no_such_topic(source: Source, topic: str, full: str) -> str:
 class Definitions:
     """Message types by name, from the definitions in a recording and the standard ones."""
 
-    def __init__(self, own: Mapping[str, Any]):
+    def __init__(self, own: Mapping[str, Any], broken: Mapping[str, str] = MappingProxyType({})):
         from rosbags.typesys import get_typestore
         from rosbags.typesys import Stores
 
         # Field definitions as rosbags keeps them: (constants, [(name, (kind, content))]).
         self._fields = {**get_typestore(Stores.LATEST).fielddefs, **own}
+        self._broken = broken
         self._layouts: dict[str, Message] = {}
 
     def layout(self, type_name: str) -> Message:
         """Return a type's layout; MappingError if nobody defines it."""
         if type_name not in self._layouts:
+            if type_name not in self._fields and type_name in self._broken:
+                raise MappingError(
+                    f'type {type_name}: its definition in the recording cannot be read: '
+                    f'{self._broken[type_name]}')
             if type_name not in self._fields:
                 raise MappingError(
                     f'type {type_name}: the recording does not bring its definition, and it is '
@@ -121,7 +137,7 @@ class BagSource:
 
     def __init__(self, bag: Bag):
         self._bag = bag
-        self._definitions = Definitions(_definitions_in(bag))
+        self._definitions = Definitions(*_definitions_in(bag))
         names = sorted({topic.name for topic in bag.topics})
         self.topics = {
             name: SourceTopic(
@@ -159,14 +175,21 @@ def _base(name: str) -> Layout:
     return PRIMITIVES[name]
 
 
-def _definitions_in(bag: Bag) -> Mapping[str, Any]:
+def _definitions_in(bag: Bag) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """Return the definitions in a recording, and why others cannot be read, both by type."""
     from rosbags.typesys import get_types_from_idl
     from rosbags.typesys import get_types_from_msg
 
     types: dict[str, Any] = {}
+    broken: dict[str, str] = {}
     for topic in bag.topics:
-        if topic.definition_format == 'msg':
-            types.update(get_types_from_msg(topic.definition, topic.type))
-        elif topic.definition_format == 'idl':
-            types.update(get_types_from_idl(topic.definition))
-    return types
+        try:
+            if topic.definition_format == 'msg':
+                # rosbags knows no bounds of wstrings, which do not change the bytes.
+                text = _WSTRING_BOUND.sub('wstring', topic.definition)
+                types.update(get_types_from_msg(text, topic.type))
+            elif topic.definition_format == 'idl':
+                types.update(get_types_from_idl(topic.definition))
+        except Exception as error:  # of one topic; nobody says which exceptions there are
+            broken[topic.type] = str(error).partition('\n')[0].rstrip(':') or type(error).__name__
+    return types, broken

@@ -97,7 +97,7 @@ def _try(robot_map: RobotMap, source: Source, args: argparse.Namespace) -> int:
     result = dry_run(robot_map, source, namespace=args.namespace)
     print('\n'.join(report_text(robot_map, result, source)))
     cameras = film(robot_map.video, source, result.counters, namespace=args.namespace)
-    for line in film_text(cameras, max(source.seconds, 1e-9)):
+    for line in film_text(cameras, source.seconds):
         print(line)
     problems = list(problems_text(robot_map, result))
     if problems:

@@ -24,6 +24,8 @@ from plexus_bridge.bags import Bag
 from plexus_bridge.config.map import load_map
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.layout import PRIMITIVES
+from plexus_bridge.mapping.layout import Sequence
+from plexus_bridge.mapping.layout import String
 from plexus_bridge.mapping.rules import Sampling
 from plexus_bridge.nodes import check
 from plexus_bridge.nodes import init
@@ -191,6 +193,31 @@ def test_of_two_types_on_a_topic_the_one_that_is_asked_for_is_read(call, robot_m
     assert (code, errors) == (0, '')
     assert 'metrics[0]  /value  std_msgs/msg/Int32         1       1' in output
     assert 'could not be read' not in output
+
+
+def test_one_odd_definition_stands_in_the_way_of_no_other_topic(call, robot_map, tmp_path):
+    """And of one message nobody tells a rate."""
+    definition = 'wstring<=5 label\nfloat64[<=3] few\n'
+    layout = Message('x_msgs/msg/Thing', (
+        ('label', String(wide=True)), ('few', Sequence(PRIMITIVES['float64']))))
+    path = tmp_path / 'odd'
+    with Writer(path, version=9) as writer:
+        for topic, text in (('/thing', definition), ('/odd', 'this is ! nothing')):
+            connection = writer.add_connection(
+                topic, f'x_msgs/msg/{topic[1:].title()}', msgdef=text, rihs01='x')
+            writer.write(connection, BEGIN_NS, write_cdr(layout, {'label': 'Grün', 'few': [1.5]}))
+    file = robot_map('  - {topic: /thing, fields: [{path: label, metric: name}, '
+                     '{path: "few[*]", metric: few}]}\n')
+    code, output, errors = call(check, file, '--bag', str(path))
+    assert (code, errors) == (0, '')
+    assert 'metrics[0]  /thing  x_msgs/msg/Thing         1       2' in output
+    assert 'few.0          1  -         -' in output
+    code, _, errors = call(check, robot_map('  - topic: /odd\n'), '--bag', str(path))
+    assert code == 78
+    assert 'metrics[0]: /odd: type x_msgs/msg/' in errors
+    _, output, _ = call(init, '--bag', str(path))
+    assert '  # x_msgs/msg/Thing, 1 messages\n  - topic: /thing\n' in output
+    assert '  # - topic: /odd  # type x_msgs/msg/' in output
 
 
 def test_a_look_that_keeps_some_messages_only_tells_the_rates_of_all(robot_map):
