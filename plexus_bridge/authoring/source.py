@@ -166,6 +166,14 @@ class BagSource:
                 yield SourceMessage(message.topic, message.time_ns, message.data, message.type)
 
 
+def nothing_in(source: Source) -> str:
+    """Return what to say of a source without topics."""
+    if isinstance(source, BagSource):
+        return f'{source.name}: holds no topic'
+    return (f'heard no topic in {source.name} within {source.seconds:.0f} s; is the robot '
+            'running, and with this ROS_DOMAIN_ID?')
+
+
 def _base(name: str) -> Layout:
     if name in ('string', 'wstring'):
         return String(wide=name == 'wstring')

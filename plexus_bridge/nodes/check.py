@@ -14,6 +14,7 @@ from plexus_bridge.authoring.film import film_text
 from plexus_bridge.authoring.report import problems_text
 from plexus_bridge.authoring.report import report_text
 from plexus_bridge.authoring.source import BagSource
+from plexus_bridge.authoring.source import nothing_in
 from plexus_bridge.authoring.source import Source
 from plexus_bridge.bags import Bag
 from plexus_bridge.config.map import load_map
@@ -94,6 +95,8 @@ def _check_types(robot_map: RobotMap, recorded: Callable[[str], Message] | None 
 
 
 def _try(robot_map: RobotMap, source: Source, args: argparse.Namespace) -> int:
+    if not source.topics:
+        raise BagError(nothing_in(source))
     result = dry_run(robot_map, source, namespace=args.namespace)
     print('\n'.join(report_text(robot_map, result, source)))
     cameras = film(robot_map.video, source, result.counters, namespace=args.namespace)

@@ -10,6 +10,7 @@ import sys
 
 from plexus_bridge.authoring.proposal import propose
 from plexus_bridge.authoring.source import BagSource
+from plexus_bridge.authoring.source import nothing_in
 from plexus_bridge.authoring.source import Source
 from plexus_bridge.bags import Bag
 from plexus_bridge.config.gateway_url import LOCAL_GATEWAY_URL
@@ -61,9 +62,7 @@ def _proposal(args: argparse.Namespace) -> str:
 
 def _text(args: argparse.Namespace, source: Source) -> str:
     if not source.topics:
-        raise BagError(
-            f'heard no topic in {source.name} within {source.seconds:.0f} s; is the robot '
-            'running, and with this ROS_DOMAIN_ID?')
+        raise BagError(nothing_in(source))
     return '\n'.join(propose(source, args.source_id, args.gateway_url)) + '\n'
 
 

@@ -234,6 +234,15 @@ def test_a_look_that_keeps_some_messages_only_tells_the_rates_of_all(robot_map):
     assert any(line.split()[:3] == ['m', '8', f'{40 / source.seconds:.1f}'] for line in lines)
 
 
+def test_a_recording_of_nothing_is_told(call, robot_map, tmp_path):
+    with Writer(tmp_path / 'empty', version=9):
+        pass
+    for module, *arguments in ((check, robot_map('  - topic: /a\n')), (init,)):
+        code, output, errors = call(module, *arguments, '--bag', str(tmp_path / 'empty'))
+        assert (code, output) == (1, '')
+        assert errors.endswith('empty: holds no topic\n')
+
+
 def test_a_recording_that_is_not_there_is_told(call, robot_map):
     code, _, err = call(check, '--bag', 'nowhere', robot_map('  - topic: /a\n'))
     assert code == 1
