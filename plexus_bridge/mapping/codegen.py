@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
-import struct
 from typing import Any
 
 from plexus_bridge.errors import MappingError
+from plexus_bridge.mapping.generated import unpacker
 from plexus_bridge.mapping.layout import Array
 from plexus_bridge.mapping.layout import is_fixed
 from plexus_bridge.mapping.layout import Layout
@@ -140,7 +140,7 @@ class SourceWriter:
             form += ('x' if offset - end == 1 else f'{offset - end}x') if offset > end else ''
             form += primitive.code
             end = offset + primitive.size
-        unpack = self._name('unpack', struct.Struct(form).unpack_from)
+        unpack = self._name('unpack', unpacker(form))
         variables = ', '.join(variable for _, _, variable in self._reads)
         self._line(f'{variables}, = {unpack}(b, {self._position.expression(start)})')
         self._reads.clear()
@@ -269,8 +269,7 @@ class SourceWriter:
     def _pick_number(self, want: Want, element: Primitive, here: str, count: str) -> None:
         step = want.steps[0] if want.steps else EVERY
         if isinstance(step, Index):
-            form = struct.Struct(self.byte_order + element.code)
-            unpack = self._name('unpack', form.unpack_from)
+            unpack = self._name('unpack', unpacker(self.byte_order + element.code))
             index = f'{step.index}' if step.index >= 0 else f'{count}{step.index}'
             self._line(f'{want.variable} = None')
             self._line(f'if 0 <= {index} < {count}:')

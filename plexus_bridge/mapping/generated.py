@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 import functools
+import struct
 import textwrap
 from typing import Any
 
@@ -28,6 +29,12 @@ def make_function(source: str, names: Mapping[str, Any], title: str) -> Callable
     make = _maker(source, tuple(names), title)
     function: Callable[..., Any] = make(*names.values())
     return function
+
+
+@functools.lru_cache(_KEPT)
+def unpacker(form: str) -> Callable[..., tuple[Any, ...]]:
+    """Return what reads a `struct` format at a place in bytes; the same one for all who ask."""
+    return struct.Struct(form).unpack_from
 
 
 @functools.lru_cache(_KEPT)

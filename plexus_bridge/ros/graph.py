@@ -1,6 +1,6 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What is on a topic: its type, and the quality of service that suits all of its publishers."""
+"""What is on a topic: its name, its type, and the quality of service that suits all publishers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from rclpy.qos import DurabilityPolicy
 from rclpy.qos import HistoryPolicy
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
+
+from plexus_bridge.mapping.topic_pattern import full_name
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ def find_publishers(node: Node, topic: str) -> Publishers:
         types=tuple(sorted({end.topic_type for end in others})),
         reliable=_all(others, 'reliability', ReliabilityPolicy.RELIABLE),
         transient_local=_all(others, 'durability', DurabilityPolicy.TRANSIENT_LOCAL))
+
+
+def resolve_pattern(node: Node, text: str) -> str:
+    """Return a topic pattern with its namespace, as `resolve_topic_name` does for plain names."""
+    return full_name(text, node.get_namespace(), node.get_name())
 
 
 def _all(endpoints: Sequence[object], policy: str, wanted: object) -> bool:

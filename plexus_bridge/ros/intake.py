@@ -25,18 +25,18 @@ from plexus_bridge.mapping.adjustments import Adjustments
 from plexus_bridge.mapping.events.rules import EventRule
 from plexus_bridge.mapping.plan import PlannedRule
 from plexus_bridge.mapping.plan import Rule
-from plexus_bridge.mapping.topic import Mapper
-from plexus_bridge.mapping.topic_pattern import full_name
 from plexus_bridge.mapping.topic_pattern import TopicPattern
 from plexus_bridge.points import Point
 from plexus_bridge.ros.graph import find_publishers
 from plexus_bridge.ros.graph import Publishers
+from plexus_bridge.ros.graph import resolve_pattern
 from plexus_bridge.ros.layouts import message_class
 from plexus_bridge.ros.layouts import message_layout
 from plexus_bridge.ros.left_out import LeftOut
 from plexus_bridge.ros.lonely import LonelyTopics
 from plexus_bridge.ros.polling import polled_subscription
 from plexus_bridge.ros.polling import PolledGroup
+from plexus_bridge.ros.rounds import Rounds
 from plexus_bridge.ros.rule_intake import RuleIntake
 from plexus_bridge.ros.rule_intake import RuleState
 from plexus_bridge.ros.rule_intake import TakeMessage
@@ -83,6 +83,8 @@ class Intake:
         self._next_discovery = 0.0
         self._lonely = LonelyTopics(node)
         self._taken = 0
+        self._rounds = Rounds()
+        self._rearranged = False
         # From our clock to the gateway's, for stamps of receipt; a header's stamp is its own.
         self.clock_correction_ms = 0
         # Whether what waits was received by the clock as it is now.
@@ -130,23 +132,21 @@ class Intake:
             for topic in self.topics:
                 if topic.topic and self._has_changed(topic, now):
                     self._discover(topic, now)
-                if topic.left_out is not None and topic.left_out.poll(now) \
-                        and topic.state is not RuleState.NO_PUBLISHER:
-                    topic.tell(*self._flow(topic))
+                if topic.left_out is not None:
+                    self._heed_left_out(topic, topic.left_out, now)
             self._let_go(now)
             self._lonely.poll(now, self.topics)
-        now_ms = int(now * 1000)
-        next_poll = now + self._period_s
-        for topic in self.topics:
-            if topic.mapper is not None:
-                if now >= topic.poll_at:
-                    self._serve(topic, topic.mapper, now, now_ms)
-                if topic.poll_at < next_poll:
-                    next_poll = topic.poll_at
+        if self._rearranged:
+            self._rearranged = False
+            self._rounds.arrange(self.topics)
+        for plain, settling in self._rounds.due(now):
+            self._serve(plain, now)
+            for topic in settling:
+                self._serve_settling(topic, now)
         if self._taken:
             self._counters.add('messages', self._taken)
             self._taken = 0
-        return max(next_poll, now + SHORTEST_POLL_S)
+        return max(self._rounds.next(now + self._period_s), now + SHORTEST_POLL_S)
 
     def close(self) -> None:
         """Map what waits and destroy the subscriptions."""
@@ -199,6 +199,7 @@ class Intake:
         """Make a new list: the status walks through the old one on another thread."""
         self.topics = sorted((*(topic for topic in self.topics if topic not in old), *new),
                              key=lambda topic: (topic.index, topic.topic))
+        self._rearranged = True
 
     def _has_changed(self, topic: RuleIntake, now: float) -> bool:
         """Ask for the number of publishers, which is cheap, and now and then for all of it."""
@@ -275,7 +276,8 @@ class Intake:
             topic.tell(RuleState.PATH_MISSING, str(error))
             return False
         self._finish(topic)  # what the old type left: windows that are open
-        topic.mapper, topic.left_out = mapper, left_out
+        topic.mapper, topic.left_out, topic.watching = mapper, left_out, None
+        self._rearranged = True
         longest = EVENT_POLL_S if isinstance(topic.rule, EventRule) else self._period_s
         topic.period_s = min(mapper.period_s, longest)
         topic.message_class = kind
@@ -299,30 +301,51 @@ class Intake:
             self._node.destroy_subscription(topic.subscription)
             topic.subscription = None
 
+    def _heed_left_out(self, topic: RuleIntake, left_out: LeftOut, now: float) -> None:
+        if left_out.poll(now) and topic.state is not RuleState.NO_PUBLISHER:
+            topic.tell(*self._flow(topic))
+        topic.watching = left_out if left_out.watches else None
+
     # -- messages
 
-    def _serve(self, topic: RuleIntake, mapper: Mapper, now: float, now_ms: int) -> None:
-        unreadable = topic.unreadable
-        taken = 0
-        topic.poll_at = now + topic.period_s
-        watching = topic.left_out if topic.left_out and topic.left_out.watches else None
-        size_before = watching.size() if watching else 0
-        if topic.take_message is not None and (mapper.every or mapper.is_due(now_ms)):
+    def _serve(self, topics: list[RuleIntake], now: float) -> None:
+        """Take what there is on topics where nothing is to be done if there is nothing."""
+        for topic in topics:
+            take_message = topic.take_message
+            if take_message is None or (
+                    first := take_message(topic.message_class, True)) is None:
+                continue
+            if topic.readable and topic.watching is None:
+                self._take(topic, take_message, first, now)
+            else:
+                self._serve_closely(topic, first, now)
+
+    def _serve_settling(self, topic: RuleIntake, now: float) -> None:
+        first = None
+        if topic.take_message is not None and topic.mapper is not None \
+                and topic.mapper.is_due(int(now * 1000)):
             first = topic.take_message(topic.message_class, True)
-            if first is not None:
-                taken = self._take(topic, mapper, topic.take_message, first, now)
-        if mapper.settles:
-            self._guarded(topic, mapper.settle, now_ms)
-        if watching:
-            watching.note(size_before)
-        if taken and not topic.readable:
-            topic.readable = taken > topic.unreadable - unreadable
+        self._serve_closely(topic, first, now)
+
+    def _serve_closely(self, topic: RuleIntake, first: Taken | None, now: float) -> None:
+        """Take what there is, let settle what waits, and see what comes of it."""
+        before, unreadable = topic.messages, topic.unreadable
+        size_before = topic.watching.size() if topic.watching else 0
+        if first is not None and topic.take_message is not None:
+            self._take(topic, topic.take_message, first, now)
+        if topic.mapper is not None and topic.mapper.settles:
+            self._guarded(topic, topic.mapper.settle, int(now * 1000))
+        if topic.watching:
+            topic.watching.note(size_before)
+        if first is not None and not topic.readable:
+            topic.readable = topic.messages - before > topic.unreadable - unreadable
             topic.tell(*self._flow(topic))
 
-    def _take(self, topic: RuleIntake, mapper: Mapper, take_message: TakeMessage, first: Taken,
-              now: float) -> int:
+    def _take(self, topic: RuleIntake, take_message: TakeMessage, first: Taken,
+              now: float) -> None:
         """Map a message and those behind it: every line is paid for by each of them."""
-        map_message = mapper.take
+        assert topic.mapper is not None
+        map_message = topic.mapper.take
         message_class = topic.message_class
         correction_ms = self.clock_correction_ms
         trusted = self.trust_receive_stamps
@@ -338,13 +361,12 @@ class Intake:
                 self._note_unreadable(topic, error)
             waiting = take_message(message_class, True) if taken < TAKE_AT_MOST else None
         if taken * 2 > EXPECTED_AT_MOST:
-            expected_at = now + (now - topic.heard_at) / taken * EXPECTED_AT_MOST
-            topic.poll_at = min(topic.poll_at, expected_at)
+            self._rounds.look_early(
+                topic, now + (now - topic.heard_at) / taken * EXPECTED_AT_MOST)
         topic.heard_at = now
         topic.last_received_ms = received_ms
         topic.messages += taken
         self._taken += taken
-        return taken
 
     def _finish(self, topic: RuleIntake) -> None:
         if topic.mapper is not None:
@@ -365,11 +387,6 @@ class Intake:
             log.error('%s %s: a message cannot be read and is left out, as will be '
                       'others: %s', topic.name, topic.topic, error,
                       exc_info=not isinstance(error, MappingError))
-
-
-def resolve_pattern(node: Node, text: str) -> str:
-    """Return a topic pattern with its namespace, as `resolve_topic_name` does for plain names."""
-    return full_name(text, node.get_namespace(), node.get_name())
 
 
 def _now_ms() -> int:

@@ -32,14 +32,18 @@ class CountersOfRule(Counters):
     def __init__(self, whole: Counters):
         super().__init__()
         self._whole = whole
+        # How often anything was counted.
+        self.changes = 0
 
     def add(self, name: str, amount: int = 1) -> None:
         """Add to one total; one thread maps all messages of a rule."""
+        self.changes += 1
         self._totals[name] += amount
         self._whole.add(name, amount)
 
     def drop(self, reason: str, amount: int = 1) -> None:
         """Count what was left out."""
+        self.changes += 1
         self._dropped[reason] += amount
         self._whole.drop(reason, amount)
 
@@ -74,6 +78,7 @@ class LeftOut:
         self._since = 0.0
         self._known: dict[str, int] = {}
         self._used = 0
+        self._changes = 0
         self._fruitful = False
 
     def size(self) -> int:
@@ -86,6 +91,9 @@ class LeftOut:
 
     def poll(self, now: float) -> bool:
         """Conclude, if it is time to; tell whether `told` is another one now."""
+        if not self.watches and self.counters.changes == self._changes:
+            return False
+        self._changes = self.counters.changes
         left_out = self.counters.left_out()
         used = self.counters['values_unchanged'] + self.counters['values_compared']
         if self._fruitful or (self.watches and used != self._used):

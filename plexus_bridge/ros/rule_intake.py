@@ -58,7 +58,7 @@ _NOBODY = 'nobody publishes on this topic; it is waited for'
 _GONE = 'whoever published here is gone; it is waited for'
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class RuleIntake:
     """One rule on one topic: the subscription, the mapping, and how it goes."""
 
@@ -74,29 +74,31 @@ class RuleIntake:
     publishers: Publishers | None = None
     type: str = ''
     subscription: Subscription[Any] | None = None
-    mapper: Mapper | None = None
     # What the mapper leaves out; there where the mapper is.
     left_out: LeftOut | None = None
-    message_class: Any = None
     layout: Message | None = None
     # The one piece of rclpy's inside that polling needs: `handle.take_message`.
     take_message: TakeMessage | None = None
+    message_class: Any = None
+    mapper: Mapper | None = None
+    # Whether any message could be read; `left_out` while it is to be told what comes of them.
+    readable: bool = False
+    watching: LeftOut | None = None
+    # When it was heard last, on the clock of `poll`.
+    heard_at: float = -math.inf
+    last_received_ms: int = 0
     messages: int = 0
     # How many of them came from those who are gone.
     heard_before: int = 0
     unreadable: int = 0
-    # Why the first message that could not be read was so, and whether any could be.
+    # Why the first message that could not be read was so.
     trouble: str = ''
-    readable: bool = False
     # Since when nobody publishes (the clock of `poll`), None while somebody does.
     gone_at: float | None = None
-    last_received_ms: int = 0
     publisher_count: int = -1
-    # On the clock of `poll`: when publishers were counted, looked at, and heard last.
+    # On the clock of `poll`: when publishers were counted, and looked at.
     counted_at: float = -math.inf
     discovered_at: float = -math.inf
-    heard_at: float = -math.inf
-    poll_at: float = 0.0
     # How often to look for messages.
     period_s: float = 0.0
 
