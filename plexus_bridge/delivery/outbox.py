@@ -54,8 +54,9 @@ class Durability(enum.Enum):
 
 class Outbox:
     """
-    `flush` belongs to the making thread; `take`, `settle`, `lose`, `split`, `postpone` and
-    `give_back` to the sending one; the rest may be read by any.
+    `collect` belongs to the making thread, `write` to one that may wait for the disk (`flush` is
+    both); `take`, `settle`, `lose`, `split`, `postpone` and `give_back` to the sending one; the
+    rest may be read by any.
 
     A frame that was taken is kept until it is settled. `wake` is called when there is something
     to take, `on_settled` after frames were lost, or settled and counted; `now_ms` says what is
@@ -71,6 +72,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._number = journal.last_number
         self._files = journal.number_of_files
+        self._new: list[Frame] = []  # to be offered once they are written
         # Frames that are in memory only and ought to be on disk, with when they came.
         self._unkept: dict[int, tuple[Frame, float]] = {}
         # Keys that the journal is being given now, and those that it was to give up for others.
@@ -94,15 +96,41 @@ class Outbox:
         self.now_ms: Callable[[], int] = _wall_ms
 
     def flush(self, *, everything: bool = False) -> None:
+        """Do as `collect` and `write`."""
+        self.collect()
+        self.write(everything=everything)
+
+    def collect(self) -> None:
+        """Make frames of what waits in the lanes; offer what is not to wait for the disk."""
+        now, made_ms = time.monotonic(), self.now_ms()
+        with self._lock:
+            ended = self._losses.take_ended(now)
+        for loss in ended:
+            self._lanes.sinks['urgent'].add(loss.point(made_ms))
+        collected = self._lanes.flush(made_ms)
+        at_once: list[Frame] = []
+        with self._lock:
+            for frame in collected:
+                self._totals[frame.lane].points_accepted += frame.points
+                self._unsettled_points += frame.points
+            for frame in self._numbered(collected, now):
+                waits = frame.lane > Lane.URGENT and self._durability is Durability.ALWAYS
+                (self._new if waits else at_once).append(frame)
+            self._offer(at_once, now)
+        if at_once:
+            self.wake()
+
+    def write(self, *, everything: bool = False) -> None:
         """
         Write what was collected to the journal, then offer it to the sending thread.
 
-        With `everything` also what is written only when it is not delivered soon. JournalError
-        says that the disk refuses: it is tried again next time, and sent meanwhile.
+        With `everything` also what may wait for its delivery. JournalError says that the disk
+        refuses: it is tried again next time, and sent meanwhile.
         """
         now = time.monotonic()
-        new = self._collect(now)
         with self._lock:
+            new, self._new = [*self._numbered(self._halves, now), *self._new], []
+            self._halves = []
             forgetting, self._settled = self._settled, []
             writing = self._to_write(now, everything)
             self._writing = frozenset(frame.key for frame in writing)
@@ -128,33 +156,16 @@ class Outbox:
             if new:
                 self.wake()
 
-    def _collect(self, now: float) -> list[Frame]:
-        """Make frames of what waits in the lanes; they belong to memory for now."""
-        made_ms = self.now_ms()
-        with self._lock:
-            ended = self._losses.take_ended(now)
-        for loss in ended:
-            self._lanes.sinks['urgent'].add(loss.point(made_ms))
-        collected = self._lanes.flush(made_ms)
-        with self._lock:
-            for frame in collected:
-                self._totals[frame.lane].points_accepted += frame.points
-                self._unsettled_points += frame.points
-            new = [self._numbered(frame) for frame in (*self._halves, *collected)]
-            self._halves = []
-            for frame in new:
-                self._queues.known.add(frame.key)
-                self._unkept[frame.key] = frame, now
-            if self._durability is Durability.OUTAGE:
-                self._offer(new, now)
-                if new:
-                    self.wake()
-                return []
-        return new
-
-    def _numbered(self, frame: Frame) -> Frame:
-        self._number += 1
-        return frame._replace(key=key_of(frame.lane, self._number))
+    def _numbered(self, frames: Iterable[Frame], now: float) -> list[Frame]:
+        """Return frames with their keys; they belong to memory for now."""
+        numbered = []
+        for frame in frames:
+            self._number += 1
+            frame = frame._replace(key=key_of(frame.lane, self._number))
+            self._queues.known.add(frame.key)
+            self._unkept[frame.key] = frame, now
+            numbered.append(frame)
+        return numbered
 
     def _to_write(self, now: float, everything: bool) -> list[Frame]:
         if (everything or self._durability is Durability.ALWAYS
@@ -354,12 +365,15 @@ class Outbox:
         with self._lock:
             return sum(frame.points for frame, _ in self._unkept.values())
 
+    def unwritten_bytes(self) -> int:
+        """Return how many bytes are in memory only."""
+        with self._lock:
+            return sum(len(frame.points_json) for frame, _ in self._unkept.values())
+
     def pending(self) -> tuple[int, int]:
         """Return points and bytes that are kept until they are acknowledged."""
-        with self._lock:
-            unkept = [frame for frame, _ in self._unkept.values()]
-        return (self._journal.points + sum(frame.points for frame in unkept),
-                self._journal.size_bytes + sum(len(frame.points_json) for frame in unkept))
+        return (self._journal.points + self.unwritten_points(),
+                self._journal.size_bytes + self.unwritten_bytes())
 
     def lane_states(self) -> dict[Lane, LaneState]:
         """Return how each lane is."""

@@ -24,11 +24,11 @@ from plexus_bridge.client.settings import read_settings
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.journal import Journal
+from plexus_bridge.delivery.journal_writer import JournalWriter
 from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.delivery.outbox import Durability
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.delivery.own_metrics import OwnMetrics
-from plexus_bridge.errors import JournalError
 from plexus_bridge.mapping.plan import plan
 from plexus_bridge.protocol.device import Hello
 from plexus_bridge.ros.bridge_settings import read_bridge_settings
@@ -118,6 +118,7 @@ class Bridge:
         self._journal = self._open_journal()
         self._outbox = Outbox(lanes, self._journal, self.counters,
                               Durability(self._map.delivery.durability))
+        self._journal_writer = JournalWriter(self._outbox, self.counters)
         self._control = ControlPlane(
             node, self._map, settings.file('commands'), self.counters, lanes.sinks['urgent'])
         self._video = VideoPlane(
@@ -203,6 +204,7 @@ class Bridge:
         # What is on the graph already can then be told to the gateway from the first moment on.
         self.intake.poll(time.monotonic())
         self.link.start()
+        self._journal_writer.start()
         self._video.start()
         # What is there now stays: the collector need not look through it again and again, while
         # points come and go by the thousand.
@@ -229,10 +231,12 @@ class Bridge:
         self.intake.poll(time.monotonic())
         self._own_topics.poll(time.monotonic(), self.intake.clock_correction_ms)
         self.intake.close()
-        self._flush()
+        self._journal_writer.stop()
+        self._flush(ending=True)
         self.link.stop()
         self._control.forget()
-        self._flush(everything=True)
+        self._flush(ending=True)
+        self._journal_writer.write(everything=True)
         if lost := self._outbox.unwritten_points():
             log.error('%d points could be neither delivered nor written to disk; they are lost',
                       lost)
@@ -248,13 +252,12 @@ class Bridge:
                 time.monotonic(), self._stamping.now_ms(), link.connections, clock):
             self._lanes.sinks['state'].add(point)
 
-    def _flush(self, *, everything: bool = False) -> None:
+    def _flush(self, *, ending: bool = False) -> None:
         self._graph_events.poll(time.monotonic(), self._stamping.now_ms())
         self._control.poll(self.intake.clock_correction_ms)
         self._measure_delivery()
-        try:
-            self._outbox.flush(everything=everything)
-        except JournalError as error:
-            self.counters.add('journal_errors')
-            if self.counters['journal_errors'] == 1:
-                log.error('%s; what is measured meanwhile is sent from memory', error)
+        self._outbox.collect()
+        if ending:
+            self._journal_writer.write()
+        else:
+            self._journal_writer.write_soon()

@@ -54,6 +54,12 @@ _LEVELS = {
     RuleState.NO_PUBLISHER: logging.DEBUG,
     RuleState.NOTHING_PUBLISHED: logging.DEBUG, RuleState.PAUSED: logging.INFO}
 
+
+def _kind(reason: str) -> str:
+    """Return a reason without its numbers: data that are cut short are one kind of trouble."""
+    return ''.join(sign for sign in reason if not sign.isdigit())
+
+
 _NOBODY = 'nobody publishes on this topic; it is waited for'
 _GONE = 'whoever published here is gone; it is waited for'
 
@@ -106,10 +112,13 @@ class RuleIntake:
         """Take note of how it goes; whatever is new is logged once."""
         if (state, reason) == (self.state, self.reason):
             return
+        is_news = state is not self.state or _kind(reason) != _kind(self.reason)
         if state is not self.state:
             self.since_ms = time.time_ns() // 1_000_000
         self.state = state
         self.reason = reason
+        if not is_news:
+            return
         log.log(_LEVELS.get(state, logging.ERROR),
                 '%s %s: %s', self.name, self.topic or self.rule.topic, reason)
 

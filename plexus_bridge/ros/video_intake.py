@@ -106,7 +106,7 @@ class VideoIntake:
                 self._discover(topic, camera)
             if topic.subscription is None or not topic.publishers or not topic.publishers.count:
                 continue
-            if camera.trouble:
+            if camera.trouble and not camera.used_since_asked():
                 topic.tell(RuleState.MALFORMED, f'the last picture is of no use: {camera.trouble}')
             elif topic.messages > topic.heard_before:
                 topic.tell(RuleState.OK, f'pictures flow ({topic.type})')

@@ -81,6 +81,7 @@ class Camera:
         self.blocked = False
         # Why the last picture that could not be used was so; empty while all is well.
         self.trouble = ''
+        self._used = self._used_before = 0
         self._source_id = source_id
         self._frames = frames
         self._counters = counters
@@ -105,6 +106,11 @@ class Camera:
             return math.inf
         self.blocked = False
         return now
+
+    def used_since_asked(self) -> bool:
+        """Tell whether a picture could be used since this was asked last."""
+        before, self._used_before = self._used_before, self._used
+        return self._used > before
 
     def configure(self, rate_hz: float | None = None, quality: int | None = None,
                   max_width: int | None = None) -> None:
@@ -132,6 +138,7 @@ class Camera:
             self._cannot_use(f'{type(error).__name__}: {error}')
             return False
         self.trouble = ''
+        self._used += 1
         self._counters.add('video_frames_encoded')
         if self._frames.live:
             self._frames.put(frame)

@@ -74,9 +74,11 @@ def _decoded_jpeg(jpeg: bytes, wanted: int | None) -> Pixels:
 
 
 def _unpacked(data: bytes, flag: int, what: str) -> Any:
+    if not data:
+        raise PictureError(f'saw no data at all, expected a picture ({what[:64]!r})')
     cv2 = open_cv()
     try:
-        found = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+        found = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error as error:
         raise PictureError(f'saw {len(data)} bytes that are no picture: {error.err}') from None
     if found is None:

@@ -86,7 +86,7 @@ def pixels_of(image: RawImage, depth: Depth) -> Pixels:
     if encoding in ('32FC3', '64FC3'):
         colours = image.rows(_DTYPES[encoding[:3]], 3)
         return Pixels(np.clip(np.nan_to_num(colours) * 255, 0, 255).astype(np.uint8), 'BGR')
-    near = difflib.get_close_matches(encoding, ENCODINGS, 1)
+    near = [] if encoding.endswith('C2') else difflib.get_close_matches(encoding, ENCODINGS, 1)
     raise PictureError(
         f'saw encoding {encoding[:64]!r}, expected one of sensor_msgs with 1, 3 or 4 channels'
         + (f'; did the publisher mean {near[0]!r}?' if near else ''))

@@ -53,6 +53,9 @@ def open_cv() -> Any:
             "pip install 'plexus_bridge[images]'") from None
     # Our threads are its parallelism; its own would take the cores from everything else.
     cv2.setNumThreads(1)
+    # What cannot be read is counted and told by us, once; it would print a line for each picture.
+    if hasattr(cv2, 'setLogLevel'):
+        cv2.setLogLevel(0)
     return cv2
 
 

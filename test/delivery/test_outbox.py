@@ -512,3 +512,43 @@ def test_damage_that_is_met_in_reading_costs_only_what_it_hit(tmp_path, monkeypa
     assert robot.outbox.idle
     robot.outbox.close_backlog()
     robot.journal.close()
+
+
+def test_what_is_urgent_is_offered_before_it_is_written_and_the_rest_after(robot):
+    robot.lanes.sinks['urgent'].add({'value': 1})
+    robot.lanes.sinks['state'].add({'value': 2})
+    robot.outbox.collect()
+    frame = robot.outbox.take()
+    assert frame is not None
+    assert frame.lane is Lane.URGENT
+    assert robot.outbox.take() is None
+    robot.outbox.write()
+    other = robot.outbox.take()
+    assert other is not None
+    assert other.lane is Lane.STATE
+    assert robot.journal.points == 2
+    robot.outbox.settle([frame.key, other.key])
+    robot.outbox.flush()
+    assert robot.journal.points == 0
+
+
+def test_what_is_urgent_and_stored_before_it_was_written_is_not_written_any_more(robot):
+    robot.lanes.sinks['urgent'].add({'value': 1})
+    robot.outbox.collect()
+    frame = robot.outbox.take()
+    assert frame is not None
+    robot.outbox.settle([frame.key])
+    robot.outbox.write()
+    assert robot.journal.points == 0
+    assert robot.outbox.take() is None
+
+
+def test_a_frame_that_is_split_stays_on_disk_until_its_halves_are(robot):
+    robot.lanes.sinks['urgent'].add({'value': 1})
+    robot.lanes.sinks['urgent'].add({'value': 2})
+    robot.outbox.flush()
+    frame = robot.outbox.take()
+    assert frame is not None
+    assert robot.outbox.split(frame.key)
+    robot.outbox.write()  # on its own thread, before anything else was collected
+    assert robot.journal.points == 2

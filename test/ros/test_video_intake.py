@@ -270,3 +270,31 @@ def test_a_camera_quicker_than_its_rule_is_slowed_down_and_its_newest_picture_ta
     # Some ten are published for each that is taken: those between were left out, not queued.
     assert count > 16
     assert max(age for _, age in seen) <= 4, seen
+
+
+def test_pictures_that_are_cut_short_now_and_then_are_told_once(filming, graph, caplog):
+    it = filming('  - {topic: /camera, camera_id: front, rate_hz: 100}\n')
+    publisher = graph.node.create_publisher(Image, '/camera', 1)
+    data, step = encoded_as(SCENE, 'rgb8')
+    good = image('rgb8', data, step)
+    it.publish(publisher, good)
+    it.until(lambda: it.state() is RuleState.OK, 'pictures flow')
+    caplog.clear()
+    states = set()
+    for number in range(12):
+        bad = image('rgb8', data[:1000 + number], step)
+        used, unusable = (it.counters['video_frames_encoded'],
+                          it.counters.dropped().get('video_unusable', 0))
+
+        def both(used: int = used, unusable: int = unusable, bad: Image = bad) -> bool:
+            it.frames.take_all()
+            done = it.counters['video_frames_encoded'] > used
+            publisher.publish(bad if done else good)
+            return done and it.counters.dropped().get('video_unusable', 0) > unusable
+
+        it.until(both, 'one that is whole, then one that is not')
+        it.intake._next_discovery = 0.0
+        it.intake.poll(time.monotonic())
+        states.add(it.state())
+    assert states == {RuleState.OK}
+    assert len([record for record in caplog.records if 'front' in record.getMessage()]) == 1

@@ -242,7 +242,8 @@ def png_of(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(('kind', 'data', 'text'), [
-    ('jpeg', b'', 'saw 0 bytes'), ('jpeg', b'\xff\xd8', 'expected a JPEG'),
+    ('jpeg', b'', 'saw no data at all, expected a picture'),
+    ('jpeg', b'\xff\xd8', 'expected a JPEG'),
     ('jpeg', compressed(SCENE, '.jpg')[:-300], 'expected a JPEG'),
     ('jpeg', b'\xff\xd8\xff\xe0\x00\x10' + bytes(40) + b'\xff\xd9', 'head says no size'),
     ('jpeg', b'\xff\xd8\xff\xd9', 'head says no size'),
