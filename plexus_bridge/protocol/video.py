@@ -15,6 +15,7 @@ import binascii
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+import functools
 import math
 import re
 import struct
@@ -82,6 +83,7 @@ def encode_binary(picture: Picture) -> Binary:
         picture.jpeg)))
 
 
+@functools.lru_cache(maxsize=64)
 def _name(text: str) -> bytes:
     """Return length and UTF-8; unlike the reference, never with half a character at its end."""
     encoded = text.encode(errors='replace')[:MAX_ID_BYTES].decode(errors='ignore').encode()

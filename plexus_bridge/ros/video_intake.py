@@ -1,7 +1,7 @@
 # Copyright 2026 Plexus bridge contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Takes images from the graph, as bytes, when a camera wants one, and has them encoded.
+Takes images from the graph when a camera wants one, and has them encoded.
 
 A thread of its own waits for images, and takes one if its camera wants one now. The middleware
 keeps the newest image of each, so what nobody wants is never taken. Entities are made and
@@ -20,6 +20,7 @@ from typing import Any
 from rclpy.node import Node
 
 from plexus_bridge.errors import MappingError
+from plexus_bridge.errors import PictureError
 from plexus_bridge.ros.graph import find_publishers
 from plexus_bridge.ros.graph import Publishers
 from plexus_bridge.ros.layouts import message_class
@@ -30,10 +31,13 @@ from plexus_bridge.ros.polling import polled_subscription
 from plexus_bridge.ros.polling import PolledGroup
 from plexus_bridge.ros.rule_intake import RuleIntake
 from plexus_bridge.ros.rule_intake import RuleState
+from plexus_bridge.ros.taking import image_take
+from plexus_bridge.ros.taking import Take
 from plexus_bridge.ros.waiting import Waiter
 from plexus_bridge.video.camera import Camera
 from plexus_bridge.video.cameras import Cameras
 from plexus_bridge.video.pacing import Demand
+from plexus_bridge.video.raw_image import ImageMessage
 from plexus_bridge.video.rules import COMPRESSED_IMAGE
 from plexus_bridge.video.rules import IMAGE
 
@@ -64,6 +68,8 @@ class VideoIntake:
         # a camera is quicker than its rule. It is not waited for but looked at when one is due,
         # as all others are waited for even before, so that one wake-up serves one picture.
         self._ahead: list[Any] = [None] * len(self.topics)
+        # There for every topic's subscription: what takes from one fits no other.
+        self._takes: dict[Any, Take] = {}
         self._waiter = Waiter(node)
         cameras.changed = self._waiter.wake
         # Where one thread encodes, it is the one that waits: nothing is handed over.
@@ -149,8 +155,10 @@ class VideoIntake:
         try:
             camera.expect(message_layout(kind))
             topic.message_class = message_class(kind)
-            topic.subscription = polled_subscription(
+            subscription = polled_subscription(
                 self._node, topic.message_class, topic.topic, qos, self._group)
+            self._takes[subscription] = image_take(subscription, kind, topic.message_class)
+            topic.subscription = subscription
         except MappingError as error:
             topic.tell(RuleState.UNKNOWN_TYPE, str(error))
             return
@@ -165,6 +173,7 @@ class VideoIntake:
         subscription, topic.subscription = topic.subscription, None
         if subscription is not None:
             self._node.destroy_subscription(subscription)
+            del self._takes[subscription]
 
     # -- images, on a thread of their own
 
@@ -192,7 +201,7 @@ class VideoIntake:
             wait_s = self._cameras.all[index].wanted_at(now) - now
             if wait_s > 0:
                 next_s = min(next_s, wait_s)
-            elif self._take(subscription, index):
+            elif self._take(subscription, index, ready=False):
                 took = True
             else:
                 self._ahead[index] = None
@@ -205,24 +214,27 @@ class VideoIntake:
             if self._cameras.all[index].wanted_at(now) > now:
                 self._ahead[index] = subscription
             else:
-                self._take(subscription, index)
+                self._take(subscription, index, ready=True)
 
-    def _take(self, subscription: Any, index: int) -> bool:
-        """Take the newest image and have it encoded; False if there is none."""
+    def _take(self, subscription: Any, index: int, *, ready: bool) -> bool:
+        """Take the newest image and have it encoded; False if there is none; `ready`: there is."""
         topic, camera = self.topics[index], self._cameras.all[index]
         try:
-            taken = subscription.handle.take_message(topic.message_class, True)
+            taken = self._takes[subscription](ready)
+        except PictureError as error:
+            camera.cannot_use(str(error))
+            return True
         except Exception as error:  # destroyed meanwhile, or no memory for it
             log.debug('an image of %s could not be taken: %s', topic.topic, error)
             return False
         if taken is None:
             return False
         now, now_ns = time.monotonic(), time.time_ns()
-        received_ns = taken[1]['received_timestamp'] or now_ns
+        message, received_ns = taken[0], taken[1] or now_ns
         topic.messages += 1
         topic.last_received_ms = received_ns // 1_000_000
         camera.pace.took(now)
-        picture = (taken[0], topic.last_received_ms + self.clock_correction_ms,
+        picture = (message, topic.last_received_ms + self.clock_correction_ms,
                    now - max(0, now_ns - received_ns) / 1e9)
         if self._encoders is None:
             camera.encode(*picture)
@@ -231,9 +243,10 @@ class VideoIntake:
             self._encoders.submit(self._encode, camera, *picture)
         return True
 
-    def _encode(self, camera: Camera, data: bytes, received_ms: int, captured_at: float) -> None:
+    def _encode(self, camera: Camera, message: ImageMessage, received_ms: int,
+                captured_at: float) -> None:
         try:
-            camera.encode(data, received_ms, captured_at)
+            camera.encode(message, received_ms, captured_at)
         finally:
             camera.busy = False
             if camera.blocked:

@@ -9,7 +9,6 @@ from dataclasses import replace
 import logging
 import math
 import time
-from typing import Any
 
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.video import VideoFrame
@@ -37,6 +36,7 @@ from plexus_bridge.video.pacing import Pace
 from plexus_bridge.video.raw_image import compressed_reader
 from plexus_bridge.video.raw_image import CompressedImage
 from plexus_bridge.video.raw_image import image_reader
+from plexus_bridge.video.raw_image import ImageMessage
 from plexus_bridge.video.raw_image import RawImage
 from plexus_bridge.video.raw_image import Stamp
 from plexus_bridge.video.rules import CameraRule
@@ -60,7 +60,7 @@ SMALLEST_WIDTH = 16
 TEMPERATURE_BYTES = 6
 SMALLEST_THERMAL_BYTES = 1500
 
-Read = Callable[[bytes], Any]
+Read = Callable[[bytes], RawImage | CompressedImage]
 
 
 class Camera:
@@ -121,21 +121,22 @@ class Camera:
             max_width=max_width or rule.max_width)
         self.pace.set_rate(self.rule.rate_hz)
 
-    def encode(self, data: bytes, received_ms: int, captured_at: float) -> bool:
+    def encode(self, message: ImageMessage, received_ms: int, captured_at: float) -> bool:
         """
         Make a frame of a message and hand it on; False if it could not be used, which is counted.
 
-        `received_ms` is Unix ms, `captured_at` the same moment in monotonic seconds.
+        A message is its bytes or the image itself; `received_ms` is Unix ms, `captured_at` the
+        same moment in monotonic seconds.
         """
         began = time.thread_time()
         try:
-            frame = self._frame(data, received_ms, captured_at)
+            frame = self._frame(message, received_ms, captured_at)
         except (MappingError, PictureError) as error:
-            self._cannot_use(str(error))
+            self.cannot_use(str(error))
             return False
         except Exception as error:
             # OpenCV and the encoders have errors of their own for what no check has foreseen.
-            self._cannot_use(f'{type(error).__name__}: {error}')
+            self.cannot_use(f'{type(error).__name__}: {error}')
             return False
         self.trouble = ''
         self._used += 1
@@ -145,7 +146,8 @@ class Camera:
         self.statistics.encoded(time.thread_time() - began)
         return True
 
-    def _cannot_use(self, text: str) -> None:
+    def cannot_use(self, text: str) -> None:
+        """Count a picture of no use, and tell why if it is news."""
         self._counters.drop('video_unusable')
         self.trouble = text
         kind = ''.join(sign for sign in text if not sign.isdigit())
@@ -156,10 +158,10 @@ class Camera:
 
     # -- from message to frame
 
-    def _frame(self, data: bytes, received_ms: int, captured_at: float) -> VideoFrame:
-        if self._read is None:
-            raise MappingError('saw a message before its type was known')
-        image = self._read(data)
+    def _frame(self, message: ImageMessage, received_ms: int, captured_at: float) -> VideoFrame:
+        image = self._read_bytes(message) if isinstance(message, bytes) else message
+        if isinstance(image, RawImage):
+            image.check_size()
         if self.rule.thermal is not None:
             if isinstance(image, CompressedImage):
                 raise PictureError('saw a compressed image, expected the numbers of a thermal one')
@@ -167,6 +169,11 @@ class Camera:
         allowed = min(self._frames.frame_bytes, MAX_JPEG_BYTES)
         jpeg, size = self._jpeg(image, allowed)
         return self._packed(image.stamp, received_ms, captured_at, jpeg, size)
+
+    def _read_bytes(self, data: bytes) -> RawImage | CompressedImage:
+        if self._read is None:
+            raise MappingError('saw a message before its type was known')
+        return self._read(data)
 
     def _packed(self, stamp: Stamp, received_ms: int, captured_at: float, jpeg: bytes,
                 size: tuple[int, int], thermal: Thermal | None = None) -> VideoFrame:

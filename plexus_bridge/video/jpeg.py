@@ -73,8 +73,8 @@ def choose_encoder() -> Encode:
     cv2 = open_cv()
     simplejpeg = _find_simplejpeg()
     if simplejpeg is None:
-        return lambda pixels, quality: _by_open_cv(cv2, pixels, quality)
-    return lambda pixels, quality: _by_simplejpeg(simplejpeg, pixels, quality)
+        return functools.partial(_by_open_cv, cv2)
+    return functools.partial(_by_simplejpeg, simplejpeg)
 
 
 def _by_simplejpeg(simplejpeg: Any, pixels: Pixels, quality: int) -> bytes:

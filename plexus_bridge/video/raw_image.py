@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,10 +19,12 @@ from plexus_bridge.mapping.reader import compile_reader
 MAX_PIXELS = 64_000_000
 
 Stamp = tuple[int, int]
+# numpy's names without a byte order, and whether the highest byte comes first.
+_NUMBERS = {(name, big_endian): np.dtype(name).newbyteorder('>' if big_endian else '<')
+            for name in ('u1', 'i1', 'u2', 'i2', 'i4', 'f4', 'f8') for big_endian in (False, True)}
 
 
-@dataclass(frozen=True)
-class RawImage:
+class RawImage(NamedTuple):
     """
     A ``sensor_msgs/msg/Image``: `data` are its bytes (a view), `step` the bytes of a row.
 
@@ -37,6 +39,16 @@ class RawImage:
     step: int
     data: Any
 
+    def check_size(self) -> None:
+        """Raise PictureError for sizes that no picture has."""
+        if not self.width or not self.height:
+            raise PictureError(
+                f'saw a picture of {self.width}x{self.height}, expected one with pixels')
+        if self.width * self.height > MAX_PIXELS:
+            raise PictureError(
+                f'saw a picture of {self.width}x{self.height}, expected at most {MAX_PIXELS} '
+                'pixels')
+
     def rows(self, dtype: str, channels: int, height: int | None = None) -> Any:
         """
         Return a view of the pixels, rows × columns (× channels if more than one).
@@ -44,7 +56,7 @@ class RawImage:
         `dtype` is numpy's name without a byte order; `height` is for layouts whose planes stand
         below each other. PictureError if size, step and data do not fit together.
         """
-        kind = np.dtype(dtype).newbyteorder('>' if self.big_endian else '<')
+        kind = _NUMBERS[dtype, self.big_endian]
         rows = self.height if height is None else height
         row_bytes = self.width * channels * kind.itemsize
         if self.step < row_bytes or self.step % kind.itemsize:
@@ -64,8 +76,7 @@ class RawImage:
         return pixels if kind.isnative else pixels.astype(kind.newbyteorder())
 
 
-@dataclass(frozen=True)
-class CompressedImage:
+class CompressedImage(NamedTuple):
     """A ``sensor_msgs/msg/CompressedImage``; `format` is what the publisher says it is."""
 
     stamp: Stamp
@@ -73,23 +84,22 @@ class CompressedImage:
     data: Any
 
 
+# What a camera takes: a message's bytes, or what they hold.
+ImageMessage = bytes | RawImage | CompressedImage
+
+
 def image_reader(message: Message) -> Callable[[bytes], RawImage]:
     """
     Return a function from serialised bytes to an image whose data are a view of them.
 
-    It raises MappingError for bytes that do not fit the type, PictureError for sizes that no
-    picture has. MappingError here if the type has not the fields of ``sensor_msgs/msg/Image``.
+    It raises MappingError for bytes that do not fit the type. MappingError here if the type has
+    not the fields of ``sensor_msgs/msg/Image``.
     """
     read = compile_reader(message, [parse_path(path) for path in (
         'header.stamp', 'height', 'width', 'encoding', 'is_bigendian', 'step', 'data')])
 
     def read_image(data: bytes) -> RawImage:
         stamp, height, width, encoding, big_endian, step, pixels = read(data)
-        if not width or not height:
-            raise PictureError(f'saw a picture of {width}x{height}, expected one with pixels')
-        if width * height > MAX_PIXELS:
-            raise PictureError(
-                f'saw a picture of {width}x{height}, expected at most {MAX_PIXELS} pixels')
         return RawImage(stamp, height, width, encoding, bool(big_endian), step, pixels)
 
     return read_image
