@@ -30,6 +30,8 @@ class LaneSink:
         self._counters = counters
         self._points: list[Point] = []
         self._rows: list[Row] = []
+        # How much there was at `begin`.
+        self._points_before = self._rows_before = 0
         # Has a look at single points before they are encoded, as rows are made of what is known.
         self.mark: Callable[[list[Point]], None] | None = None
         # Bound once: mapping calls it for every point.
@@ -45,13 +47,19 @@ class LaneSink:
 
         return add_row
 
-    @property
-    def added(self) -> int:
-        """How many points wait for the next flush."""
-        return len(self)
-
     def __len__(self) -> int:
         return len(self._points) + count_points(self._rows)
+
+    def begin(self) -> None:
+        """Begin to count what is added."""
+        self._points_before = len(self._points)
+        self._rows_before = len(self._rows)
+
+    def added(self) -> int:
+        """Return how many points were added since `begin`; nothing was encoded meanwhile."""
+        points = len(self._points) - self._points_before
+        rows = len(self._rows) - self._rows_before
+        return points + count_points(self._rows[-rows:]) if rows else points
 
     def encode(self) -> Iterator[tuple[int, bytes]]:
         """Yield all points as (how many, JSON objects with commas between them)."""

@@ -44,12 +44,14 @@ class Sink(Protocol):
 
 
 @runtime_checkable
-class Counting(Protocol):
-    """A sink that knows how many points came."""
+class CountingSink(Protocol):
+    """A sink that can tell how many points one step added, at no cost for each of them."""
 
-    @property
+    def begin(self) -> None:
+        """Begin to count."""
+
     def added(self) -> int:
-        """How many points came since the last flush, or since ever."""
+        """Return how many points came since `begin`; nobody may have taken any out meanwhile."""
 
 
 class PointSink:

@@ -24,6 +24,53 @@ _NEARLY_FULL = 0.8
 LONGEST_WAIT_S = 10.0
 
 
+class DeliveryWatch:
+    """For how long nothing has moved, as seen by a `look` now and then; monotonic seconds."""
+
+    def __init__(self, outbox: Outbox, now: float):
+        self._outbox = outbox
+        self._now = now
+        self._acknowledged_ms = 0
+        # Whether nothing is acknowledged for too long by a gateway that can be reached; it stays
+        # so until something is, however often the connection is made anew meanwhile.
+        self.silent = False
+        self._silent_since = now
+        # Of each lane: how many points had been sent, and until when all was well.
+        self._sent: dict[str, tuple[int, float]] = {}
+
+    def look(self, now: float, acknowledged_ms: int, *, connected: bool) -> None:
+        """Take note of how it is; `acknowledged_ms` (Unix ms): the last acknowledgement."""
+        self._now = now
+        states = self._outbox.lane_states()
+        owed = any(state.in_flight_frames for state in states.values())
+        if self.silent:  # what came back with a connection is still owed
+            owed = owed or any(state.queued_frames or state.kept.frames
+                               for state in states.values())
+        if acknowledged_ms != self._acknowledged_ms or (connected and not owed):
+            self._acknowledged_ms = acknowledged_ms
+            self._silent_since = now
+            self.silent = False
+        elif not connected and not self.silent:
+            self._silent_since = now
+        elif now - self._silent_since >= LONGEST_WAIT_S:
+            self.silent = True
+        for lane, state in states.items():
+            name, sent = lane.name.lower(), state.totals.points_sent
+            waits = state.queued_frames or state.kept.frames > state.in_flight_frames
+            if not connected or not waits or sent != self._sent.get(name, (-1, now))[0]:
+                self._sent[name] = sent, now
+
+    @property
+    def silent_s(self) -> float:
+        """For how long nothing was acknowledged though something should have been."""
+        return self._now - self._silent_since
+
+    def held_back_s(self, lane: str) -> float:
+        """For how long nothing of a lane has left though something waits; 0 if that is usual."""
+        held_s = self._now - self._sent.get(lane, (0, self._now))[1]
+        return held_s if held_s >= LONGEST_WAIT_S else 0.0
+
+
 def lane_statuses(outbox: Outbox, counters: Counters) -> list[LaneStatus]:
     """Return the lanes in the order in which they are served."""
     lanes = [_lane_status(lane.name.lower(), state)

@@ -32,8 +32,10 @@ from plexus_bridge.ros.graph import Publishers
 from plexus_bridge.ros.graph import resolve_pattern
 from plexus_bridge.ros.layouts import message_class
 from plexus_bridge.ros.layouts import message_layout
-from plexus_bridge.ros.left_out import LeftOut
 from plexus_bridge.ros.lonely import LonelyTopics
+from plexus_bridge.ros.outcome import CountersOfRule
+from plexus_bridge.ros.outcome import how_it_goes
+from plexus_bridge.ros.outcome import Outcome
 from plexus_bridge.ros.polling import polled_subscription
 from plexus_bridge.ros.polling import PolledGroup
 from plexus_bridge.ros.rounds import Rounds
@@ -132,8 +134,9 @@ class Intake:
             for topic in self.topics:
                 if topic.topic and self._has_changed(topic, now):
                     self._discover(topic, now)
-                if topic.left_out is not None:
-                    self._heed_left_out(topic, topic.left_out, now)
+                if topic.outcome is not None and topic.fits:
+                    topic.outcome.look(topic, now)
+                    topic.tell(*how_it_goes(topic, now))
             self._let_go(now)
             self._lonely.poll(now, self.topics)
         if self._rearranged:
@@ -224,6 +227,7 @@ class Intake:
         if publishers == topic.publishers:
             return
         topic.publishers = publishers
+        topic.fits = False
         if not publishers.count:
             # The subscription stays: whoever returns is heard from the first message on.
             topic.tell_nobody()
@@ -238,16 +242,17 @@ class Intake:
             topic.tell(RuleState.WRONG_TYPE,
                        f'saw a publisher of {", ".join(publishers.types)}, expected {wanted}')
             return
-        self._subscribe(topic, wanted or publishers.types[0], publishers)
+        self._subscribe(topic, wanted or publishers.types[0], publishers, now)
 
-    def _subscribe(self, topic: RuleIntake, type_name: str, publishers: Publishers) -> None:
+    def _subscribe(self, topic: RuleIntake, type_name: str, publishers: Publishers, now: float
+                   ) -> None:
         if topic.type != type_name or topic.mapper is None:
             if not self._compile(topic, type_name):
                 return
             self._unsubscribe(topic)
         qos = publishers.qos(EVERY_DEPTH if topic.mapper and topic.mapper.every else 1)
-        if topic.subscription is not None and topic.subscription.qos_profile == qos:
-            topic.tell(*self._flow(topic))
+        topic.fits = topic.subscription is not None and topic.subscription.qos_profile == qos
+        if topic.fits:
             return
         self._unsubscribe(topic)
         try:
@@ -257,7 +262,8 @@ class Intake:
             topic.tell(RuleState.WRONG_TYPE, f'cannot subscribe to {type_name}: {error}')
             return
         topic.take_message = topic.subscription.handle.take_message
-        topic.tell(*self._flow(topic))
+        topic.fits = True
+        topic.subscribed_at = now
 
     def _compile(self, topic: RuleIntake, type_name: str) -> bool:
         try:
@@ -267,44 +273,33 @@ class Intake:
             topic.tell(RuleState.UNKNOWN_TYPE, str(error))
             return False
         planned = self._plan[topic.index].adjusted(self._adjustments, topic.topic, layout)
-        left_out = LeftOut(planned, self._counters)
+        counters = topic.outcome.counters if topic.outcome else CountersOfRule(self._counters)
         try:
-            mapper = replace(planned, counters=left_out.counters).mapper(
+            mapper = replace(planned, counters=counters).mapper(
                 layout, topic.topic, topic.captures, simulated=self._simulated,
                 own_logger=self._node.get_logger().name)
         except MappingError as error:
             topic.tell(RuleState.PATH_MISSING, str(error))
             return False
         self._finish(topic)  # what the old type left: windows that are open
-        topic.mapper, topic.left_out, topic.watching = mapper, left_out, None
+        topic.mapper, topic.outcome = mapper, Outcome(planned, layout.name, counters)
         self._rearranged = True
         longest = EVENT_POLL_S if isinstance(topic.rule, EventRule) else self._period_s
         topic.period_s = min(mapper.period_s, longest)
         topic.message_class = kind
         topic.layout = layout
-        topic.type = type_name
-        topic.readable = False
+        if topic.type != type_name:
+            topic.type = type_name
+            topic.readable = False
+            topic.trouble = ''
+            topic.heard_before = topic.messages
         return True
-
-    @staticmethod
-    def _flow(topic: RuleIntake) -> tuple[RuleState, str]:
-        if topic.readable:
-            told = topic.left_out.told if topic.left_out is not None else None
-            return told or (RuleState.OK, f'data flows ({topic.type})')
-        if topic.trouble:
-            return RuleState.MALFORMED, f'no message could be read so far: {topic.trouble}'
-        return RuleState.NOTHING_PUBLISHED, f'subscribed ({topic.type}), nothing published yet'
 
     def _unsubscribe(self, topic: RuleIntake) -> None:
         if topic.subscription is not None:
             topic.take_message = None
             self._node.destroy_subscription(topic.subscription)
             topic.subscription = None
-
-    def _heed_left_out(self, topic: RuleIntake, left_out: LeftOut, now: float) -> None:
-        if left_out.poll(now) and topic.state is not RuleState.NO_PUBLISHER:
-            topic.tell(*self._flow(topic))
-        topic.watching = left_out if left_out.watches else None
 
     # -- messages
 
@@ -315,8 +310,10 @@ class Intake:
             if take_message is None or (
                     first := take_message(topic.message_class, True)) is None:
                 continue
-            if topic.readable and topic.watching is None:
+            if topic.readable and topic.outcome is not None:
+                topic.outcome.begin()
                 self._take(topic, take_message, first, now)
+                topic.points += topic.outcome.added()
             else:
                 self._serve_closely(topic, first, now)
 
@@ -328,18 +325,19 @@ class Intake:
         self._serve_closely(topic, first, now)
 
     def _serve_closely(self, topic: RuleIntake, first: Taken | None, now: float) -> None:
-        """Take what there is, let settle what waits, and see what comes of it."""
+        """Take what there is, let settle what waits, and see whether it can be read."""
+        assert topic.outcome is not None
         before, unreadable = topic.messages, topic.unreadable
-        size_before = topic.watching.size() if topic.watching else 0
+        topic.outcome.begin()
         if first is not None and topic.take_message is not None:
             self._take(topic, topic.take_message, first, now)
         if topic.mapper is not None and topic.mapper.settles:
             self._guarded(topic, topic.mapper.settle, int(now * 1000))
-        if topic.watching:
-            topic.watching.note(size_before)
+        topic.points += topic.outcome.added()
         if first is not None and not topic.readable:
             topic.readable = topic.messages - before > topic.unreadable - unreadable
-            topic.tell(*self._flow(topic))
+            topic.first_heard_at = min(topic.first_heard_at, now)
+            topic.tell(*how_it_goes(topic, now))
 
     def _take(self, topic: RuleIntake, take_message: TakeMessage, first: Taken,
               now: float) -> None:
@@ -369,8 +367,10 @@ class Intake:
         self._taken += taken
 
     def _finish(self, topic: RuleIntake) -> None:
-        if topic.mapper is not None:
+        if topic.mapper is not None and topic.outcome is not None:
+            topic.outcome.begin()
             self._guarded(topic, topic.mapper.finish)
+            topic.points += topic.outcome.added()
 
     def _guarded(self, topic: RuleIntake, step: Callable[..., None], *arguments: Any) -> None:
         try:

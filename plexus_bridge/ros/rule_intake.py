@@ -25,7 +25,7 @@ from plexus_bridge.ros.graph import Publishers
 from plexus_bridge.video.rules import CameraRule
 
 if TYPE_CHECKING:
-    from plexus_bridge.ros.left_out import LeftOut
+    from plexus_bridge.ros.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -41,18 +41,24 @@ class RuleState(enum.Enum):
     NO_PUBLISHER = 'nobody publishes'
     WRONG_TYPE = 'wrong type'
     UNKNOWN_TYPE = 'type not installed'
+    QOS_MISMATCH = 'not connected'
+    NOTHING_PUBLISHED = 'nothing published yet'
+    STALE = 'nothing published any more'
     PATH_MISSING = 'path missing'
     NOT_FINITE = 'values are no numbers'
-    NOTHING_PUBLISHED = 'nothing published yet'
     MALFORMED = 'messages cannot be read'
+    RATE_LIMITED = 'everything is held back'
     PAUSED = 'switched off on request'
+    LINK_DOWN = 'nothing reaches the gateway'
     OK = 'data flows'
 
 
 _LEVELS = {
     RuleState.OK: logging.INFO, RuleState.NOT_FINITE: logging.WARNING,
-    RuleState.NO_PUBLISHER: logging.DEBUG,
+    RuleState.NO_PUBLISHER: logging.DEBUG, RuleState.STALE: logging.INFO,
     RuleState.NOTHING_PUBLISHED: logging.DEBUG, RuleState.PAUSED: logging.INFO}
+# Between these it goes back and forth with what is measured.
+_FLOWING = frozenset((RuleState.OK, RuleState.RATE_LIMITED))
 
 
 def _kind(reason: str) -> str:
@@ -80,31 +86,35 @@ class RuleIntake:
     publishers: Publishers | None = None
     type: str = ''
     subscription: Subscription[Any] | None = None
-    # What the mapper leaves out; there where the mapper is.
-    left_out: LeftOut | None = None
     layout: Message | None = None
     # The one piece of rclpy's inside that polling needs: `handle.take_message`.
     take_message: TakeMessage | None = None
     message_class: Any = None
     mapper: Mapper | None = None
-    # Whether any message could be read; `left_out` while it is to be told what comes of them.
+    # What comes of the messages; there where the mapper is. Whether any could be read.
+    outcome: Outcome | None = None
     readable: bool = False
-    watching: LeftOut | None = None
     # When it was heard last, on the clock of `poll`.
     heard_at: float = -math.inf
     last_received_ms: int = 0
     messages: int = 0
-    # How many of them came from those who are gone.
+    # Points that were made of them; of a camera, pictures.
+    points: int = 0
+    # How many messages came from those who are gone.
     heard_before: int = 0
     unreadable: int = 0
     # Why the first message that could not be read was so.
     trouble: str = ''
+    # Whether a publisher and the subscription suit each other, and since when there is one.
+    fits: bool = False
+    subscribed_at: float = -math.inf
     # Since when nobody publishes (the clock of `poll`), None while somebody does.
     gone_at: float | None = None
     publisher_count: int = -1
-    # On the clock of `poll`: when publishers were counted, and looked at.
+    # On the clock of `poll`: when publishers were counted, looked at, and heard first.
     counted_at: float = -math.inf
     discovered_at: float = -math.inf
+    first_heard_at: float = math.inf
     # How often to look for messages.
     period_s: float = 0.0
 
@@ -112,6 +122,7 @@ class RuleIntake:
         """Take note of how it goes; whatever is new is logged once."""
         if (state, reason) == (self.state, self.reason):
             return
+        states = self.state, state
         is_news = state is not self.state or _kind(reason) != _kind(self.reason)
         if state is not self.state:
             self.since_ms = time.time_ns() // 1_000_000
@@ -119,8 +130,9 @@ class RuleIntake:
         self.reason = reason
         if not is_news:
             return
-        log.log(_LEVELS.get(state, logging.ERROR),
-                '%s %s: %s', self.name, self.topic or self.rule.topic, reason)
+        level = logging.DEBUG if _FLOWING.issuperset(states) else _LEVELS.get(
+            state, logging.ERROR)
+        log.log(level, '%s %s: %s', self.name, self.topic or self.rule.topic, reason)
 
     def tell_nobody(self) -> None:
         """Take note that nobody publishes; that somebody did and is gone is worth a line."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 import logging
 import math
 import time
@@ -26,11 +25,14 @@ from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.ros.delivery_status import DeliveryDiagnostic
+from plexus_bridge.ros.delivery_status import DeliveryWatch
 from plexus_bridge.ros.delivery_status import lane_statuses
 from plexus_bridge.ros.rule_intake import RuleIntake
 from plexus_bridge.ros.rule_intake import RuleState
+from plexus_bridge.ros.rule_status import LinkNow
+from plexus_bridge.ros.rule_status import RuleReport
+from plexus_bridge.ros.rule_status import time_of
 from plexus_msgs.msg import BridgeStatus
-from plexus_msgs.msg import DropCount
 from plexus_msgs.msg import RuleStatus
 
 log = logging.getLogger(__name__)
@@ -68,14 +70,6 @@ class Observed(Protocol):
         """What is not delivered yet."""
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """A rule's message count at a moment, for its rate."""
-
-    at: float
-    messages: int
-
-
 class StatusPublisher:
     """
     Publishes on the thread that polls; reads what other threads write, and writes nothing.
@@ -95,7 +89,8 @@ class StatusPublisher:
         self._delivery = DeliveryDiagnostic(bridge.outbox, bridge.counters)
         self._link_state = -1
         self._link_since = Time()
-        self._seen: dict[tuple[str, str], _Seen] = {}
+        self._watch = DeliveryWatch(bridge.outbox, self._started)
+        self._report = RuleReport(bridge.robot_map, self._watch)
         self._status = node.create_publisher(BridgeStatus, '~/status', 1)
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._next = self._started + PERIOD_S
@@ -105,18 +100,20 @@ class StatusPublisher:
         if now < self._next:
             return
         self._next = now + PERIOD_S
-        self._follow_link()
+        self._follow_link(now)
         # Made only where somebody reads it: with two hundred rules a status is the dearest thing
         # that an idle bridge does.
         if self._status.get_subscription_count():
-            self._status.publish(self._bridge_status())
+            self._status.publish(self._bridge_status(now))
         if self._diagnostics.get_subscription_count():
             self._diagnostics.publish(self._diagnostic())
 
-    def _follow_link(self) -> None:
+    def _follow_link(self, now: float) -> None:
         """Take note of how the link is, and since when."""
         link = self._bridge.link.status
-        state = _link_state(link)
+        self._watch.look(now, self._bridge.link.last_acknowledged_ms,
+                         connected=link.transport is not Transport.NONE)
+        state = self._state_of(link)
         if state == self._link_state:
             return
         self._link_state = state
@@ -128,7 +125,17 @@ class StatusPublisher:
         now: Time = self._node.get_clock().now().to_msg()
         return now
 
-    def _bridge_status(self) -> BridgeStatus:
+    def _state_of(self, link: LinkStatus) -> int:
+        state: int = BridgeStatus.LINK_SILENT
+        if link.transport is Transport.NONE:
+            state = BridgeStatus.LINK_REFUSED if link.refused \
+                else BridgeStatus.LINK_BACKING_OFF if link.detail else BridgeStatus.LINK_CONNECTING
+        elif not self._watch.silent:
+            state = BridgeStatus.LINK_ONLINE if link.transport is Transport.SOCKET \
+                else BridgeStatus.LINK_HTTP_ONLY
+        return state
+
+    def _bridge_status(self, now: float) -> BridgeStatus:
         link = self._bridge.link.status
         outbox = self._bridge.outbox
         status = BridgeStatus(
@@ -136,48 +143,32 @@ class StatusPublisher:
             config_file=self._config_file, gateway_url=self._gateway_url, link=self._link_state,
             link_detail=self._detail(link), link_since=self._link_since,
             connections=link.connections,
-            last_acknowledged=_time(self._bridge.link.last_acknowledged_ms),
+            last_acknowledged=time_of(self._bridge.link.last_acknowledged_ms),
             clock_offset=_seconds(link.clock_offset_ms), clock_error=_seconds(link.clock_error_ms),
             session_id=self._bridge.session_id, run_id=self._bridge.run_id,
             journal_bytes=outbox.pending()[1], journal_limit_bytes=outbox.limit_bytes,
-            lanes=lane_statuses(outbox, self._bridge.counters), rules=self._rules())
-        uptime = time.monotonic() - self._started
+            lanes=lane_statuses(outbox, self._bridge.counters), rules=self._rules(now))
+        uptime = now - self._started
         status.uptime.sec = int(uptime)
         status.uptime.nanosec = int(uptime % 1 * 1e9)
         return status
 
     def _detail(self, link: LinkStatus) -> str:
+        if self._link_state == BridgeStatus.LINK_SILENT:
+            return ('connected, and the gateway has acknowledged nothing for '
+                    f'{self._watch.silent_s:.0f} s; it may hang')
         hint = self._bridge.refusal_hint if link.key_refused else ''
         return f'{link.detail}; {hint}' if hint else link.detail
 
-    def _rules(self) -> list[RuleStatus]:
-        topics = self._bridge.topics
-        present = {(topic.name, topic.topic) for topic in topics}
-        self._seen = {key: seen for key, seen in self._seen.items() if key in present}
-        return [self._rule(topic) for topic in topics]
-
-    def _rule(self, topic: RuleIntake) -> RuleStatus:
-        document = self._bridge.robot_map.document
-        line, _ = document.places.get(topic.rule.place, (0, 0))
-        publishers = topic.publishers
-        section, index, *_ = topic.rule.place
-        return RuleStatus(
-            section=getattr(RuleStatus, f'SECTION_{str(section).upper()}'), index=index,
-            location=f'{document.file}:{line}', pattern=topic.rule.topic, topic=topic.topic,
-            type=topic.type, state=getattr(RuleStatus, f'STATE_{topic.state.name}'),
-            reason=topic.reason, since=_time(topic.since_ms),
-            publishers=publishers.count if publishers else 0,
-            qos=_qos(topic), last_received=_time(topic.last_received_ms),
-            rate_hz=self._rate(topic), messages=topic.messages,
-            dropped=_dropped(topic))
-
-    def _rate(self, topic: RuleIntake) -> float:
-        now = _Seen(time.monotonic(), topic.messages)
-        key = (topic.name, topic.topic)
-        before = self._seen.get(key, now)
-        self._seen[key] = now
-        return (now.messages - before.messages) / (now.at - before.at) if now.at > before.at \
-            else 0.0
+    def _rules(self, now: float) -> list[RuleStatus]:
+        link = self._bridge.link.status
+        trouble = video_trouble = ''
+        if self._link_state not in (BridgeStatus.LINK_ONLINE, BridgeStatus.LINK_HTTP_ONLY):
+            trouble = video_trouble = self._detail(link) or 'it is being connected to'
+        elif link.transport is Transport.HTTP:
+            video_trouble = 'pictures need the device socket, and telemetry goes by HTTP alone'
+        return self._report.statuses(
+            self._bridge.topics, LinkNow(trouble, video_trouble, self._link_since), now)
 
     def _diagnostic(self) -> DiagnosticArray:
         counters = self._bridge.counters
@@ -207,39 +198,12 @@ class StatusPublisher:
 
 
 _HEALTHY = frozenset((RuleState.OK, RuleState.NO_PUBLISHER, RuleState.STARTING,
-                      RuleState.NOTHING_PUBLISHED, RuleState.PAUSED))
+                      RuleState.NOTHING_PUBLISHED, RuleState.STALE, RuleState.RATE_LIMITED,
+                      RuleState.PAUSED))
 
 
 def _key_values(values: Mapping[str, object]) -> list[KeyValue]:
     return [KeyValue(key=key, value=str(value)) for key, value in sorted(values.items())]
-
-
-def _link_state(link: LinkStatus) -> int:
-    state: int = {
-        Transport.SOCKET: BridgeStatus.LINK_ONLINE,
-        Transport.HTTP: BridgeStatus.LINK_HTTP_ONLY,
-        Transport.NONE: BridgeStatus.LINK_REFUSED if link.refused
-        else BridgeStatus.LINK_BACKING_OFF if link.detail else BridgeStatus.LINK_CONNECTING,
-    }[link.transport]
-    return state
-
-
-def _qos(topic: RuleIntake) -> str:
-    if topic.subscription is None:
-        return ''
-    profile = topic.subscription.qos_profile
-    return (f'{profile.reliability.name.lower()}, {profile.durability.name.lower()}, '
-            f'keep last {profile.depth}')
-
-
-def _dropped(topic: RuleIntake) -> list[DropCount]:
-    dropped = topic.left_out.counters.dropped() if topic.left_out is not None else {}
-    return [DropCount(reason=reason, count=count) for reason, count in sorted(
-        {**dropped, 'unreadable': topic.unreadable}.items()) if count]
-
-
-def _time(milliseconds: int) -> Time:
-    return Time(sec=milliseconds // 1000, nanosec=milliseconds % 1000 * 1_000_000)
 
 
 def _seconds(milliseconds: float | None) -> float:

@@ -237,16 +237,20 @@ class VideoIntake:
         picture = (message, topic.last_received_ms + self.clock_correction_ms,
                    now - max(0, now_ns - received_ns) / 1e9)
         if self._encoders is None:
-            camera.encode(*picture)
+            self._encode(topic, camera, *picture)
         else:
             camera.busy = True
-            self._encoders.submit(self._encode, camera, *picture)
+            self._encoders.submit(self._encode, topic, camera, *picture)
         return True
 
-    def _encode(self, camera: Camera, message: ImageMessage, received_ms: int,
+    def _encode(self, topic: RuleIntake, camera: Camera, message: ImageMessage, received_ms: int,
                 captured_at: float) -> None:
         try:
-            camera.encode(message, received_ms, captured_at)
+            # One picture of a camera at a time: nobody else counts meanwhile.
+            if camera.encode(message, received_ms, captured_at):
+                topic.points += 1
+            else:
+                topic.unreadable += 1
         finally:
             camera.busy = False
             if camera.blocked:

@@ -159,12 +159,19 @@ def test_relative_topics_follow_the_namespace_and_the_status_with_them(road, gra
 
 
 def test_status_and_diagnostics_tell_how_it_goes(road, graph):
-    it = road('  - {topic: /t, fields: [{path: temperature, metric: t}]}\n')
+    it = road('  - topic: /t\n    fields: [{path: temperature, metric: t}, '
+              '{path: variance, metric: v}, {path: header.frame_id, metric: frame}]\n')
     diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
     publisher = graph.node.create_publisher(Temperature, '/t', RELIABLE)
-    it.publish_until(publisher, Temperature(temperature=1.5), 't', 1.5)
+    it.publish_until(publisher, Temperature(temperature=1.5, variance=float('nan')), 't', 1.5)
     rule = it.until_state(RuleStatus.STATE_OK)
     assert (rule.publishers, rule.type) == (1, 'sensor_msgs/msg/Temperature')
+    assert rule.messages > 0
+    # Of texts only changes are sent.
+    assert rule.points == rule.messages + 1
+    dropped = {drop.reason: drop.count for drop in rule.dropped}
+    assert dropped.pop('values_unchanged', 0) == rule.messages - 1
+    assert dropped == {'not_finite': rule.messages}
     graph.spin_until(lambda: it.status[-1].link == BridgeStatus.LINK_ONLINE, 'online')
     status = it.status[-1]
     assert (status.source_id, status.connections) == ('robot-1', 1)
@@ -241,10 +248,10 @@ def test_metric_arrays_need_no_fields(road, graph):
                      'arm.load', 0.25)
 
 
-def test_every_state_of_a_rule_has_its_name_in_the_message():
+def test_every_state_of_a_rule_has_its_name_in_the_message_and_no_other_is_declared():
     from plexus_bridge.ros.rule_intake import RuleState
-    for state in RuleState:
-        assert hasattr(RuleStatus, f'STATE_{state.name}')
+    assert {f'STATE_{state.name}' for state in RuleState} == {
+        name for name in dir(RuleStatus) if name.startswith('STATE_')}
 
 
 def test_stamps_of_receipt_are_in_the_gateways_time(graph, start, tmp_path):

@@ -15,6 +15,7 @@ from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.delivery.outbox import Durability
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.ros.delivery_status import DeliveryDiagnostic
+from plexus_bridge.ros.delivery_status import DeliveryWatch
 from plexus_bridge.ros.delivery_status import LONGEST_WAIT_S
 
 MADE_MS = 1_790_000_000_000
@@ -48,3 +49,41 @@ def test_points_that_wait_for_long_are_a_warning(lanes: Lanes, outbox: Outbox):
     assert late.message == (
         '1 points wait, the oldest for 12 s: the gateway does not acknowledge them')
     assert {value.key: value.value for value in late.values}['backlog_age_s'] == '12.0'
+
+
+def test_silence_is_that_of_a_gateway_that_owes_an_answer(lanes: Lanes, outbox: Outbox):
+    watch = DeliveryWatch(outbox, 0.0)
+    watch.look(100.0, 0, connected=True)
+    assert not watch.silent  # nothing was sent
+    lanes.sinks['state'].add({'value': 1})
+    outbox.flush()
+    watch.look(200.0, 0, connected=False)
+    assert not watch.silent  # nobody is there
+    frame = outbox.take()
+    assert frame is not None
+    watch.look(200.0 + LONGEST_WAIT_S - 1, 0, connected=True)
+    assert not watch.silent
+    watch.look(200.0 + LONGEST_WAIT_S, 0, connected=True)
+    assert (watch.silent, watch.silent_s) == (True, LONGEST_WAIT_S)
+    # The connection ends, another one begins: nothing is acknowledged by that.
+    outbox.give_back([frame.key])
+    watch.look(220.0, 0, connected=False)
+    watch.look(221.0, 0, connected=True)
+    assert (watch.silent, watch.silent_s) == (True, 21.0)
+    taken = outbox.take()
+    assert taken is not None
+    outbox.settle([taken.key])
+    watch.look(222.0, MADE_MS, connected=True)
+    assert not watch.silent
+
+
+def test_a_lane_is_held_back_while_it_waits_and_none_of_it_leaves(lanes: Lanes, outbox: Outbox):
+    watch = DeliveryWatch(outbox, 0.0)
+    lanes.sinks['bulk'].add({'value': 1})
+    outbox.flush()
+    for now in (1.0, 2.0, 2.0 + LONGEST_WAIT_S):
+        watch.look(now, 0, connected=True)
+    assert (watch.held_back_s('bulk'), watch.held_back_s('state')) == (1.0 + LONGEST_WAIT_S, 0.0)
+    assert outbox.take() is not None
+    watch.look(20.0, 0, connected=True)
+    assert watch.held_back_s('bulk') == 0.0

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import json
+import math
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -21,12 +24,16 @@ from plexus_bridge.client.gateway_clock import ClockEstimate
 from plexus_bridge.config.map import load_map
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery.lanes import Lanes
+from plexus_bridge.mapping.adjustments import Adjustments
+from plexus_bridge.mapping.adjustments import Wish
 from plexus_bridge.mapping.plan import plan
 from plexus_bridge.ros.intake import EXPECTED_AT_MOST
 from plexus_bridge.ros.intake import GONE_S
 from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.intake import LONGEST_POLL_S
 from plexus_bridge.ros.intake import SHORTEST_POLL_S
+from plexus_bridge.ros.outcome import SILENT_S
+from plexus_bridge.ros.outcome import USUAL_MESSAGES
 from plexus_bridge.ros.rule_intake import RuleIntake
 from plexus_bridge.ros.rule_intake import RuleState
 from plexus_bridge.ros.stamping import Stamping
@@ -291,7 +298,8 @@ def test_a_rule_all_of_whose_values_are_left_out_says_so_until_there_is_one(rule
     topic = publish_until_state(it, publisher, nothing, RuleState.NOT_FINITE)
     assert topic.reason == (
         'messages come and every value is left out: they are NaN or infinite')
-    assert topic.left_out.counters.dropped()['not_finite'] > 0
+    assert topic.outcome.counters.dropped()['not_finite'] > 0
+    assert topic.points == 0
     publish_until_state(it, publisher, Temperature(temperature=1.0), RuleState.OK)
 
 
@@ -309,8 +317,8 @@ def test_event_rules_and_what_a_black_box_keeps_say_so_as_well(rules, graph, tex
     topic = next(topic for topic in it.intake.topics if topic.topic == '/t')
     nothing = Temperature(temperature=float('nan'))
     publish_until_state(it, publisher, nothing, RuleState.NOT_FINITE, topic)
-    assert topic.left_out is not None
-    assert topic.left_out.counters.dropped()['not_finite'] > 0
+    assert topic.outcome is not None
+    assert topic.outcome.counters.dropped()['not_finite'] > 0
     publish_until_state(it, publisher, Temperature(temperature=1.0), RuleState.OK, topic)
     end_s = it.skipped_s + 20
 
@@ -347,3 +355,165 @@ def test_an_element_that_is_never_there_is_told_and_one_that_is_missing_now_and_
     other.until(later, 'time passes')
     assert states == {RuleState.OK}
     assert other.counters.dropped()['element_absent'] > 10
+
+
+def count_encoded(lanes: Lanes) -> int:
+    return sum(frame.points for frame in lanes.flush(0))
+
+
+@pytest.mark.parametrize(('sampling', 'fields'), [
+    ('{mode: every}', '{path: temperature, metric: a}, {path: variance, metric: b}'),
+    ('{mode: latest, rate_hz: 1000}', '{path: temperature, metric: a}'),
+    ('{mode: every}', '{path: header.frame_id, metric: frame}, {path: temperature, metric: a}'),
+    ('{mode: window, window_s: 0.1, stats: [mean, max]}', '{path: temperature, metric: a}'),
+    ('{mode: every}', '{path: temperature, metric: a, lane: bulk}, {path: variance, metric: b}'),
+])
+def test_a_rule_knows_how_many_points_it_made(rules, graph, sampling, fields):
+    it = rules(f'  - {{topic: /t, sampling: {sampling}, fields: [{fields}]}}\n'
+               '  - {topic: /u, sampling: {mode: every}}\n')
+    publishers = [graph.node.create_publisher(Temperature, f'/{name}', 10) for name in 'tu']
+    one, other = it.intake.topics
+    values = iter(range(1_000_000))
+    encoded = [0]
+
+    def enough() -> bool:
+        for publisher in publishers:
+            publisher.publish(Temperature(temperature=float(next(values)), variance=math.nan))
+        if next(values) % 3 == 0:
+            encoded[0] += count_encoded(it.lanes)
+        return one.points > 20 and other.points > 20
+
+    it.until(enough, 'points of both')
+    it.intake.close()
+    assert one.points + other.points == encoded[0] + count_encoded(it.lanes)
+    # The built-in map has two values, one of which is no number here.
+    assert other.points == other.messages
+
+
+def test_what_a_rule_counted_outlives_a_change_of_what_people_want(rules, graph):
+    it = rules('  - {topic: /t, sampling: {mode: every}, fields: [{path: temperature, metric: t},'
+               ' {path: variance, metric: v}]}\n')
+    publisher = graph.node.create_publisher(Temperature, '/t', 10)
+    it.publish_until_taken(publisher, Temperature(variance=math.nan))
+    topic, = it.intake.topics
+    mapper, before = topic.mapper, topic.points
+    it.intake.adjust(Adjustments((Wish(session_id='s'),)))
+    it.until(lambda: topic.mapper is not mapper, 'the rule is compiled anew')
+    it.publish_until_taken(publisher, Temperature(variance=math.nan))
+    assert topic.points > before
+    assert topic.outcome.counters.dropped()['not_finite'] == topic.messages
+    it.until(lambda: topic.state is RuleState.OK, 'data flows')
+
+
+def test_a_deadband_that_holds_everything_back_says_so(rules, graph):
+    it = rules('  - {topic: /t, fields: [{path: temperature, metric: t, deadband: 0.5}]}\n')
+    publisher = graph.node.create_publisher(Temperature, '/t', 10)
+    topic = publish_until_state(it, publisher, Temperature(temperature=1.0),
+                                RuleState.RATE_LIMITED)
+    assert 'differs enough from the last one sent (deadband)' in topic.reason
+    assert topic.points == 1
+    assert topic.outcome.counters.left_out()['values_unchanged'] == topic.messages - 1
+    publish_until_state(it, publisher, Temperature(temperature=2.0), RuleState.OK)
+    assert topic.points == 2
+
+
+def test_messages_without_any_value_are_no_trouble_and_are_told(rules, graph):
+    it = rules('  - {topic: /t, fields: [{path: "position[*]", metric: "j.{name}", key: name}]}\n')
+    publisher = graph.node.create_publisher(JointState, '/t', 10)
+
+    def told() -> bool:
+        publisher.publish(JointState())
+        it.skipped_s += 0.1
+        return 'no value in them' in it.intake.topics[0].reason
+
+    it.until(told, 'that there is no value')
+    assert it.intake.topics[0].state is RuleState.OK
+
+
+def test_a_topic_that_falls_silent_is_told_until_it_speaks_again(rules, graph):
+    it = rules('  - {topic: /t, sampling: {mode: every}, fields: [{path: temperature, '
+               'metric: t}]}\n')
+    publisher = graph.node.create_publisher(Temperature, '/t', 10)
+    for _ in range(USUAL_MESSAGES):
+        it.publish_until_taken(publisher, Temperature())
+    it.until_state(RuleState.OK)
+    it.skipped_s += SILENT_S
+    topic = it.until_state(RuleState.STALE)
+    assert topic.reason == (
+        'no message for much longer than usual; there is still a publisher')
+    it.publish_until_taken(publisher, Temperature())
+    it.until_state(RuleState.OK)
+    graph.node.destroy_publisher(publisher)
+    it.until_state(RuleState.NO_PUBLISHER)
+    graph.node.create_publisher(Temperature, '/t', 10)
+    it.until_state(RuleState.NOTHING_PUBLISHED)
+
+
+def test_a_rule_none_of_whose_messages_can_be_read_any_more_is_told(rules, graph):
+    it = rules('  - {topic: /t, fields: [{path: temperature, metric: t}]}\n')
+    publisher = graph.node.create_publisher(Temperature, '/t', 10)
+    publish_until_state(it, publisher, Temperature(), RuleState.OK)
+    topic = publish_until_state(it, publisher, b'\0\1\0\0abc', RuleState.MALFORMED)
+    assert topic.reason.startswith('messages come and none of them can be read: ')
+
+
+def test_an_event_whose_values_are_no_numbers_can_never_come_and_says_so(rules, graph):
+    it = rules('  []\nevents:\n  - {topic: /t, fields: [{path: temperature, event: hot}]}\n')
+    publisher = graph.node.create_publisher(Temperature, '/t', 10)
+    publish_until_state(it, publisher, Temperature(temperature=math.nan), RuleState.NOT_FINITE)
+    topic = publish_until_state(it, publisher, Temperature(temperature=1.0), RuleState.OK)
+    end_s = it.skipped_s + 20
+
+    def later() -> bool:
+        publisher.publish(Temperature(temperature=1.0))
+        it.skipped_s += 0.3
+        return it.skipped_s > end_s or topic.state is not RuleState.OK
+
+    it.until(later, 'time passes')
+    assert (topic.state, topic.points) == (RuleState.OK, 1)
+
+
+IN_A_PARTITION = '''
+import sys, rclpy
+from rclpy.node import Node
+from sensor_msgs.msg import Temperature
+rclpy.init()
+node = Node('elsewhere')
+publisher = node.create_publisher(Temperature, '/t', 10)
+sys.stdin.read()
+'''
+PARTITION = '''<?xml version="1.0"?>
+<dds xmlns="http://www.eprosima.com"><profiles><data_writer profile_name="/t"><qos>
+<partition><names><name>elsewhere</name></names></partition>
+</qos></data_writer></profiles></dds>
+'''
+
+
+def test_a_publisher_that_the_middleware_does_not_connect_is_told(
+        rules, ros_environment, tmp_path):
+    it = rules('  - {topic: /t}\n')
+    profiles = tmp_path / 'fastdds.xml'
+    profiles.write_text(PARTITION)
+    other = subprocess.Popen(
+        [sys.executable, '-c', IN_A_PARTITION], stdin=subprocess.PIPE,
+        env={**ros_environment, 'FASTDDS_DEFAULT_PROFILES_FILE': str(profiles),
+             'RMW_FASTRTPS_USE_QOS_FROM_XML': '1'})
+    try:
+        it.until_state(RuleState.NOTHING_PUBLISHED)
+        it.skipped_s += 2.0
+        topic = it.until_state(RuleState.QOS_MISMATCH)
+    finally:
+        other.communicate()
+    assert topic.reason.startswith(
+        'saw a publisher, none of which the middleware connects with the subscription')
+
+
+def test_a_publisher_that_has_said_nothing_is_connected_for_all_that(rules, graph):
+    it = rules('  - {topic: /t}\n')
+    graph.node.create_publisher(Temperature, '/t', 10)
+    topic = it.until_state(RuleState.NOTHING_PUBLISHED)
+    # So long that it is asked whether the middleware connects them, which it has done by now.
+    it.until(lambda: topic.subscription.handle.get_publisher_count(), 'they are connected')
+    it.skipped_s += 2.0
+    it.until(lambda: True, 'polled')
+    assert topic.state is RuleState.NOTHING_PUBLISHED

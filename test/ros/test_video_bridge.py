@@ -90,4 +90,5 @@ def test_a_picture_reaches_a_viewer_and_none_is_made_for_nobody(gateway, graph):
         assert shown[-1]['camera_id'] == 'front'
         assert psnr(decode(base64.b64decode(shown[-1]['frame'])), SCENE) > 30
         graph.spin_until(camera_is(RuleStatus.STATE_OK), 'the status says so')
+        assert 0 < status[-1].rules[0].points <= status[-1].rules[0].messages
     graph.spin_until(camera_is(RuleStatus.STATE_PAUSED), 'the viewer is gone, so nothing is taken')

@@ -147,13 +147,20 @@ class Ring:
         self._opened: deque[_Entry] = deque()
         self._spared: deque[_Entry] = deque()
         self._newest_ms = 0
+        self._added = 0
         self.bytes = 0
-        # How many rows and points came.
-        self.added = 0
         self.add: Add = self._add
 
     def __len__(self) -> int:
         return len(self._spared) + len(self._opened) + len(self._kept)
+
+    def begin(self) -> None:
+        """Begin to count points, kept or sent."""
+        self._added = 0
+
+    def added(self) -> int:
+        """Return how many points came since `begin`."""
+        return self._added
 
     def _add(self, point: Point) -> None:
         self._keep(point['timestamp'], POINT_BYTES, None, point)
@@ -168,7 +175,7 @@ class Ring:
         return add_row
 
     def _keep(self, stamp_ms: int, size: int, metrics: _Metrics, content: Any) -> None:
-        self.added += 1
+        self._added += 1 if metrics is None else len(metrics)
         if self._box.sent(stamp_ms, metrics, content):
             return
         if stamp_ms < self._newest_ms - _JUMP_MS:
@@ -218,12 +225,20 @@ class _Trigger:
     def __init__(self, box: BlackBox, sink: Sink):
         self._box = box
         self._sink = sink
-        self.added = 0
+        self._added = 0
         self.add: Add = self._add
         self.add_rows = sink.add_rows
 
+    def begin(self) -> None:
+        """Begin to count events."""
+        self._added = 0
+
+    def added(self) -> int:
+        """Return how many events came since `begin`."""
+        return self._added
+
     def _add(self, point: Point) -> None:
-        self.added += 1
+        self._added += 1
         identity = self._box.trigger(point['metric'], point['timestamp'])
         self._sink.add({**point, 'tags': _tagged(point.get('tags', {}), identity)})
         self._box.send_on()
