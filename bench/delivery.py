@@ -72,9 +72,9 @@ class Robot:
     def __init__(self, folder: Path, durability: str, port: int | None):
         from plexus_bridge.client.link import Link
         from plexus_bridge.counters import Counters
+        from plexus_bridge.delivery.durability import Durability
         from plexus_bridge.delivery.journal import Journal
         from plexus_bridge.delivery.lanes import Lanes
-        from plexus_bridge.delivery.outbox import Durability
         from plexus_bridge.delivery.outbox import Outbox
         from plexus_bridge.mapping.sinks import MetricName
         from plexus_bridge.protocol.device import Hello

@@ -196,7 +196,7 @@ class Sender:
         self._link.stop(0.5)
         self._flush()
         left = self.unconfirmed()
-        lost = self._outbox.unwritten_points()
+        lost = self._outbox.unwritten()[0]
         if lost and self.persistent:
             self.lines.say(f'{lost} points could be neither delivered nor written to disk; they '
                            'are lost')

@@ -26,6 +26,7 @@ from plexus_bridge.delivery.frames import Lane
 from plexus_bridge.delivery.journal_file import first_key
 from plexus_bridge.delivery.journal_file import lane_of
 from plexus_bridge.delivery.journal_file import number_of
+from plexus_bridge.delivery.journal_sync import JournalSync
 from plexus_bridge.delivery.losses import Loss
 from plexus_bridge.errors import JournalError
 from plexus_bridge.errors import JournalInUseError
@@ -84,6 +85,7 @@ class Journal:
             os.close(self._lock)
             raise
         self._peak_bytes = self.size_bytes
+        self._begin_to_sync()
 
     @property
     def last_number(self) -> int:
@@ -142,9 +144,22 @@ class Journal:
             self._kept = before
             self.rebuild()
             raise JournalError(f'{self.path}: was damaged: {error}') from None
+        for frame in frames:
+            self._sync.wrote(number_of(frame.key))
         self._peak_bytes = max(self._peak_bytes, self.size_bytes)
         self._give_back()
         return evicted
+
+    def outlast_power_cuts(self) -> None:
+        """Have the disk take what has waited for a second; call it often. JournalError if not."""
+        try:
+            if self._sync.look(self._database, time.monotonic()):
+                self._counters.add('journal_syncs')
+        except OSError as error:
+            raise JournalError(
+                f'{self.path}: the disk does not take it: {error.strerror}') from None
+        except sqlite3.Error as error:
+            raise JournalError(f'{self.path}: cannot be read: {error}') from None
 
     def noted_losses(self) -> list[Loss]:
         """Return what was lost and not told yet when the last process ended."""
@@ -164,6 +179,7 @@ class Journal:
         self._database.close()
         try:
             self._begin_anew()
+            self._begin_to_sync()
             self._note_damage(max(0, points - self.points))
         except OSError as error:
             raise JournalError(f'{self.path}: cannot be replaced: {error.strerror}') from None
@@ -291,6 +307,11 @@ class Journal:
             for frame in journal_file.readable_frames(self.set_aside):
                 self._insert(frame)
         self._counters.add('points_salvaged', self.points)
+
+    def _begin_to_sync(self) -> None:
+        # What the last process has left may lie in the kernel's memory still.
+        self._sync = JournalSync(self.path)
+        self._sync.wrote(self.last_number)
 
     def _recount(self) -> None:
         self._kept = {lane: Kept(*self._database.execute(

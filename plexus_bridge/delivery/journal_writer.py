@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.journal_sync import LOOK_PERIOD_S
 from plexus_bridge.delivery.outbox import MAX_UNWRITTEN_BYTES
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.errors import JournalError
@@ -29,6 +31,7 @@ class JournalWriter:
         self._due = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
+        self._next_look = 0.0
         self._stopping = False
         self._told = False
         self._thread = threading.Thread(target=self._run, name='plexus-journal', daemon=True)
@@ -38,8 +41,16 @@ class JournalWriter:
         self._thread.start()
 
     def write_soon(self) -> None:
-        """Have written what was collected; wait only where too much is in memory already."""
-        if self._outbox.unwritten_bytes() > MAX_UNWRITTEN_BYTES:
+        """
+        Have written what was collected; wait only where too much is in memory already.
+
+        Where nothing was, the thread is woken now and then only: the disk is looked after, too.
+        """
+        now = time.monotonic()
+        if not self._outbox.awaits_disk and now < self._next_look:
+            return
+        self._next_look = now + LOOK_PERIOD_S
+        if self._outbox.unwritten()[1] > MAX_UNWRITTEN_BYTES:
             self._idle.wait()
         self._idle.clear()
         self._due.set()

@@ -14,11 +14,11 @@ from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
-import enum
 import threading
 import time
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.durability import Durability
 from plexus_bridge.delivery.frames import Frame
 from plexus_bridge.delivery.frames import halves_of
 from plexus_bridge.delivery.frames import Lane
@@ -43,13 +43,6 @@ OUTAGE_AFTER_S = 1.0
 # What could not be sent within this is the past: what is measured now goes before it.
 FRESH_S = 1.0
 _OLDEST_S = 1.0
-
-
-class Durability(enum.Enum):
-    """What is written to disk: every frame before it is sent, or what is not delivered soon."""
-
-    ALWAYS = 'always'
-    OUTAGE = 'outage'
 
 
 class Outbox:
@@ -144,6 +137,7 @@ class Outbox:
                 evicted = self._journal.write(writing, forgetting, losses)
                 with self._lock:
                     self._was_written(writing, forgetting, evicted, now)
+            self._journal.outlast_power_cuts()
         except JournalError:
             with self._lock:
                 self._was_refused(forgetting, now)
@@ -189,8 +183,8 @@ class Outbox:
         self._settled = [*forgetting, *self._settled]
         self._losses.not_noted()
         self._heed_new_file(now)
-        unwritten = sum(len(frame.points_json) for frame, _ in self._unkept.values())
-        for frame in self._queues.drop_oldest(unwritten - MAX_UNWRITTEN_BYTES, self._unkept):
+        too_much = self._unwritten()[1] - MAX_UNWRITTEN_BYTES
+        for frame in self._queues.drop_oldest(too_much, self._unkept):
             self._unkept.pop(frame.key, None)
             self._lost('disk_refused', frame, now)
 
@@ -360,20 +354,25 @@ class Outbox:
         """Return how many points are neither stored by the gateway nor given up."""
         return self._unsettled_points
 
-    def unwritten_points(self) -> int:
-        """Return how many points are in memory only: they end with the process."""
-        with self._lock:
-            return sum(frame.points for frame, _ in self._unkept.values())
+    @property
+    def awaits_disk(self) -> bool:
+        """Whether there is something to write, or to let go of on disk."""
+        return bool(self._unkept or self._settled or self._halves)
 
-    def unwritten_bytes(self) -> int:
-        """Return how many bytes are in memory only."""
+    def unwritten(self) -> tuple[int, int]:
+        """Return points and bytes that are in memory only: they end with the process."""
         with self._lock:
-            return sum(len(frame.points_json) for frame, _ in self._unkept.values())
+            return self._unwritten()
+
+    def _unwritten(self) -> tuple[int, int]:
+        frames = [frame for frame, _ in self._unkept.values()]
+        return (sum(frame.points for frame in frames),
+                sum(len(frame.points_json) for frame in frames))
 
     def pending(self) -> tuple[int, int]:
         """Return points and bytes that are kept until they are acknowledged."""
-        return (self._journal.points + self.unwritten_points(),
-                self._journal.size_bytes + self.unwritten_bytes())
+        points, size = self.unwritten()
+        return self._journal.points + points, self._journal.size_bytes + size
 
     def lane_states(self) -> dict[Lane, LaneState]:
         """Return how each lane is."""

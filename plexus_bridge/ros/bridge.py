@@ -23,10 +23,10 @@ from plexus_bridge.client.settings import Arguments
 from plexus_bridge.client.settings import read_settings
 from plexus_bridge.config.map import RobotMap
 from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.durability import Durability
 from plexus_bridge.delivery.journal import Journal
 from plexus_bridge.delivery.journal_writer import JournalWriter
 from plexus_bridge.delivery.lanes import Lanes
-from plexus_bridge.delivery.outbox import Durability
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.delivery.own_metrics import OwnMetrics
 from plexus_bridge.mapping.plan import plan
@@ -237,7 +237,7 @@ class Bridge:
         self._control.forget()
         self._flush(ending=True)
         self._journal_writer.write(everything=True)
-        if lost := self._outbox.unwritten_points():
+        if lost := self._outbox.unwritten()[0]:
             log.error('%d points could be neither delivered nor written to disk; they are lost',
                       lost)
         self._journal.close()

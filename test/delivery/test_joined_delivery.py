@@ -22,10 +22,10 @@ from plexus_bridge import encoding
 from plexus_bridge.counters import Counters
 from plexus_bridge.delivery import outbox as outbox_module
 from plexus_bridge.delivery import queues as queues_module
+from plexus_bridge.delivery.durability import Durability
 from plexus_bridge.delivery.frames import Lane
 from plexus_bridge.delivery.journal import Journal
 from plexus_bridge.delivery.lanes import Lanes
-from plexus_bridge.delivery.outbox import Durability
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.delivery.queues import Turn
 from plexus_bridge.protocol import device

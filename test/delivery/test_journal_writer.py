@@ -102,3 +102,15 @@ def test_an_error_is_told_and_the_next_write_is_tried(disk, monkeypatch, caplog,
     disk.writer.stop()
     assert str(error) in caplog.text
     assert disk.journal.points == 2
+
+
+def test_where_nothing_was_collected_the_disk_is_left_alone(disk):
+    disk.free.set()
+    disk.make('state')
+    assert disk.begun.wait(20)
+    disk.writer.stop()
+    assert not disk.outbox.awaits_disk
+    frame = disk.outbox.take()
+    assert frame is not None
+    disk.outbox.settle([frame.key])
+    assert disk.outbox.awaits_disk  # it is to be let go of there

@@ -20,13 +20,13 @@ from plexus_bridge.delivery import losses as losses_module
 from plexus_bridge.delivery import outbox as outbox_module
 from plexus_bridge.delivery import queues as queues_module
 from plexus_bridge.delivery.backlog import Backlog
+from plexus_bridge.delivery.durability import Durability
 from plexus_bridge.delivery.frames import Frame
 from plexus_bridge.delivery.frames import Lane
 from plexus_bridge.delivery.journal import Journal
 from plexus_bridge.delivery.journal_file import key_of
 from plexus_bridge.delivery.lanes import Lanes
 from plexus_bridge.delivery.losses import Loss
-from plexus_bridge.delivery.outbox import Durability
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.delivery.queues import Turn
 from plexus_bridge.errors import JournalError
@@ -256,9 +256,9 @@ def test_a_disk_that_refuses_loses_nothing_of_what_fits_into_memory(robot, monke
         for _ in range(3):
             with pytest.raises(JournalError):
                 robot.make('state')
-    assert robot.outbox.unwritten_points() == 3
+    assert robot.outbox.unwritten()[0] == 3
     robot.outbox.flush()
-    assert robot.outbox.unwritten_points() == 0
+    assert robot.outbox.unwritten() == (0, 0)
     assert [number(robot.take()) for _ in range(3)] == [0, 1, 2]
 
 

@@ -10,9 +10,9 @@ from diagnostic_msgs.msg import DiagnosticStatus
 import pytest
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.delivery.durability import Durability
 from plexus_bridge.delivery.journal import Journal
 from plexus_bridge.delivery.lanes import Lanes
-from plexus_bridge.delivery.outbox import Durability
 from plexus_bridge.delivery.outbox import Outbox
 from plexus_bridge.ros.delivery_status import DeliveryDiagnostic
 from plexus_bridge.ros.delivery_status import DeliveryWatch

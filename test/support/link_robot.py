@@ -32,9 +32,9 @@ class LinkRobot:
                  durability: str = 'always', source: str = SOURCE, **link: Any):
         from plexus_bridge.client.link import Link
         from plexus_bridge.counters import Counters
+        from plexus_bridge.delivery.durability import Durability
         from plexus_bridge.delivery.journal import Journal
         from plexus_bridge.delivery.lanes import Lanes
-        from plexus_bridge.delivery.outbox import Durability
         from plexus_bridge.delivery.outbox import Outbox
         from plexus_bridge.protocol.device import Hello
 
