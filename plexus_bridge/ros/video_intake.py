@@ -223,6 +223,7 @@ class VideoIntake:
             taken = self._takes[subscription](ready)
         except PictureError as error:
             camera.cannot_use(str(error))
+            topic.unreadable += 1
             return True
         except Exception as error:  # destroyed meanwhile, or no memory for it
             log.debug('an image of %s could not be taken: %s', topic.topic, error)

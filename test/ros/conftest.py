@@ -21,6 +21,9 @@ with warnings.catch_warnings():
     warnings.simplefilter('ignore', DeprecationWarning)
     import rosidl_generator_py  # noqa: F401
 
+# How often a condition is looked at that no message makes true.
+_LOOK_S = 0.01
+
 
 class Graph:
     """A node and its executor; everything happens within `spin_until`, on the test's thread."""
@@ -43,7 +46,7 @@ class Graph:
         while not condition():
             if time.monotonic() > deadline:
                 pytest.fail(f'after {seconds} s still not so: {what}')
-            self._executor.spin_once(timeout_sec=0.05)
+            self._executor.spin_once(timeout_sec=_LOOK_S)
 
     def spin_for(self, seconds: float) -> None:
         """Serve the node for some time: only where the test is about time."""

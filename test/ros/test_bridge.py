@@ -285,16 +285,3 @@ def test_stamps_of_receipt_are_in_the_gateways_time(graph, start, tmp_path):
 
         graph.spin_until(corrected, f'stamps in the time of the gateway; {bridge.output}')
         assert bridge.stop() == 0
-
-
-def test_a_topic_that_nobody_publishes_is_told_once_with_what_may_be_meant(road, graph):
-    graph.node.create_publisher(Temperature, '/imu/data', RELIABLE)
-    it = road('  - {topic: /imu/dta}\n  - {topic: /imu/data, fields: [{path: temperature, '
-              'metric: t}]}\n')
-    graph.spin_until(
-        lambda: 'nobody has published here' in it.bridge.output, 'told', 30)
-    lines = [line for line in it.bridge.output.splitlines() if 'nobody has' in line]
-    assert len(lines) == 1
-    assert '[WARN]' in lines[0]
-    assert 'metrics[0] /imu/dta: ' in lines[0]
-    assert lines[0].endswith('; did you mean /imu/data?')

@@ -32,6 +32,7 @@ from plexus_bridge.ros.intake import GONE_S
 from plexus_bridge.ros.intake import Intake
 from plexus_bridge.ros.intake import LONGEST_POLL_S
 from plexus_bridge.ros.intake import SHORTEST_POLL_S
+from plexus_bridge.ros.lonely import LONELY_AFTER_S
 from plexus_bridge.ros.outcome import SILENT_S
 from plexus_bridge.ros.outcome import USUAL_MESSAGES
 from plexus_bridge.ros.rule_intake import RuleIntake
@@ -517,3 +518,21 @@ def test_a_publisher_that_has_said_nothing_is_connected_for_all_that(rules, grap
     it.skipped_s += 2.0
     it.until(lambda: True, 'polled')
     assert topic.state is RuleState.NOTHING_PUBLISHED
+
+
+def test_a_topic_that_nobody_publishes_is_told_once_with_what_may_be_meant(rules, graph, caplog):
+    publisher = graph.node.create_publisher(Temperature, '/imu/data', 10)
+    it = rules('  - {topic: /imu/dta}\n  - {topic: /imu/data, fields: [{path: temperature, '
+               'metric: t}]}\n')
+    it.until(lambda: it.intake.topics[1].state is RuleState.NOTHING_PUBLISHED, 'the good one')
+    assert 'nobody has published here' not in caplog.text
+    it.skipped_s += LONELY_AFTER_S
+    it.until(lambda: 'nobody has published here' in caplog.text, 'told')
+    for _ in range(3):
+        it.skipped_s += LONELY_AFTER_S
+        it.until(lambda: True, 'polled')
+    line, = (record for record in caplog.records if 'nobody has' in record.getMessage())
+    assert line.levelname == 'WARNING'
+    assert line.getMessage().startswith('metrics[0] /imu/dta: ')
+    assert line.getMessage().endswith('; did you mean /imu/data?')
+    graph.node.destroy_publisher(publisher)
