@@ -21,9 +21,6 @@ with warnings.catch_warnings():
     warnings.simplefilter('ignore', DeprecationWarning)
     import rosidl_generator_py  # noqa: F401
 
-# How often a condition is looked at that no message makes true.
-_LOOK_S = 0.01
-
 
 class Graph:
     """A node and its executor; everything happens within `spin_until`, on the test's thread."""
@@ -40,13 +37,18 @@ class Graph:
         return arrived
 
     def spin_until(
-            self, condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-        """Serve the node until the condition holds; fail with `what` after `seconds`."""
+            self, condition: Callable[[], object], what: str, seconds: float = 20.0, *,
+            look_s: float = 0.05) -> None:
+        """
+        Serve the node until the condition holds; fail with `what` after `seconds`.
+
+        It is looked at after each message, and every `look_s` in any case.
+        """
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
                 pytest.fail(f'after {seconds} s still not so: {what}')
-            self._executor.spin_once(timeout_sec=_LOOK_S)
+            self._executor.spin_once(timeout_sec=look_s)
 
     def spin_for(self, seconds: float) -> None:
         """Serve the node for some time: only where the test is about time."""

@@ -63,7 +63,7 @@ class Rules:
             self.intake.poll(time.monotonic() + self.skipped_s)
             return condition()
 
-        self.graph.spin_until(so, f'{what}; {self.intake.topics}')
+        self.graph.spin_until(so, f'{what}; {self.intake.topics}', look_s=0.01)
 
     def until_state(self, state: RuleState) -> RuleIntake:
         self.until(lambda: self.intake.topics[0].state == state, f'{state}')
