@@ -15,10 +15,12 @@ import math
 from typing import Any
 
 from plexus_bridge.counters import Counters
+from plexus_bridge.mapping.conventions import NO_ESTIMATE
 from plexus_bridge.mapping.fields import Field
 from plexus_bridge.mapping.fields import PlainNumber
 from plexus_bridge.mapping.layout import Message
 from plexus_bridge.mapping.paths import parse_path
+from plexus_bridge.mapping.paths import Path
 from plexus_bridge.mapping.reader import compile_function
 from plexus_bridge.mapping.reader import Ending
 from plexus_bridge.mapping.sinks import make_point
@@ -45,8 +47,8 @@ def compile_mapping(message: Message, fields: Sequence[Field], counters: Counter
         writer.write_stamp(f'v{len(paths)}', f'v{len(paths) + 1}')
     else:
         writer.line('stamp = received_ms')
-    writer.write_fields(fields, len(paths))
-    return compile_function(message, [*paths, *(_STAMP if with_stamp else ())],
+    writer.write_fields(fields, len(paths), first_guard=len(paths) + 2 * with_stamp)
+    return compile_function(message, [*paths, *(_STAMP if with_stamp else ()), *writer.guards],
                             Ending(writer.lines, writer.names, ('received_ms',)))
 
 
@@ -56,6 +58,8 @@ class _Writer:
     def __init__(self, counters: Counters):
         self.lines: list[str] = []
         self.names: dict[str, Any] = {'isfinite': math.isfinite}
+        # What says whether there are numbers at all, and the variables that hold it.
+        self.guards: dict[Path, str] = {}
         self._counters = counters
 
     def line(self, text: str) -> None:
@@ -74,13 +78,19 @@ class _Writer:
                   f' + {FURTHEST_STAMP_MS}:')
         self.line(f'    stamp = believable({seconds}, {nanoseconds}, received_ms)')
 
-    def write_fields(self, fields: Sequence[Field], values: int) -> None:
-        """Write a row for each sink's plain numbers, then a call for each other field."""
+    def write_fields(self, fields: Sequence[Field], values: int, first_guard: int) -> None:
+        """
+        Write a row for each sink's plain numbers, then a call for each other field.
+
+        The fields have so many `values`; what guards numbers is read as ``v<first_guard>`` …
+        """
         plain: dict[Sink, list[tuple[int, PlainNumber]]] = {}
         others: list[tuple[int, Field]] = []
         place = 0
         for field in fields:
             if numbers := field.plain_numbers():
+                for guard in (number.covariance for number in numbers if number.covariance):
+                    self.guards.setdefault(guard, f'v{first_guard + len(self.guards)}')
                 plain.setdefault(field.sink, []).extend((place, number) for number in numbers)
             else:
                 others.append((place, field))
@@ -97,16 +107,22 @@ class _Writer:
         metrics = [number.name for _, number in numbers]
         suffix = numbers[0][0]
         self.names[f'add_row{suffix}'] = sink.add_rows(metrics)
-        self.names[f'add_singly{suffix}'] = _adder_of_finite(sink, metrics, self._counters)
+        self.names[f'add_singly{suffix}'] = _adder_of_measured(sink, metrics, self._counters)
         columns = [self._column(place, number) for place, number in numbers]
         row = ', '.join(columns)
+        guards = [self.guards[number.covariance] if number.covariance else 'None'
+                  for _, number in numbers]
+        conditions = [f'{guard} != {NO_ESTIMATE}' for guard in dict.fromkeys(guards)
+                      if guard != 'None']
         # A sum is finite only if each of its terms is; of several that overflow together, none is
         # lost: the slow way looks at each.
         floats = [column for column, (_, number) in zip(columns, numbers, strict=True)
                   if number.kind.code in 'fd' or number.is_scaled]
         if floats:
-            self.line(f'if isfinite({" + ".join(floats)}): add_row{suffix}(({row}, stamp))')
-            self.line(f'else: add_singly{suffix}(({row},), stamp)')
+            conditions.append(f'isfinite({" + ".join(floats)})')
+        if conditions:
+            self.line(f'if {" and ".join(conditions)}: add_row{suffix}(({row}, stamp))')
+            self.line(f'else: add_singly{suffix}(({row},), ({", ".join(guards)},), stamp)')
         else:
             self.line(f'add_row{suffix}(({row}, stamp))')
 
@@ -127,12 +143,15 @@ class _Writer:
         return variable
 
 
-def _adder_of_finite(sink: Sink, metrics: Sequence[MetricName], counters: Counters
-                     ) -> Callable[[tuple[Any, ...], int], None]:
-    """Return what adds those of a row's values that are finite, and counts the others."""
-    def add_singly(values: tuple[Any, ...], stamp: int) -> None:
-        for name, value in zip(metrics, values, strict=True):
-            if math.isfinite(value):
+def _adder_of_measured(sink: Sink, metrics: Sequence[MetricName], counters: Counters
+                       ) -> Callable[[tuple[Any, ...], tuple[float | None, ...], int], None]:
+    """Return what adds those of a row's values that were measured, and counts the others."""
+    def add_singly(values: tuple[Any, ...], covariances: tuple[float | None, ...], stamp: int
+                   ) -> None:
+        for name, value, covariance in zip(metrics, values, covariances, strict=True):
+            if covariance == NO_ESTIMATE:
+                counters.add('values_without_estimate')
+            elif math.isfinite(value):
                 sink.add(make_point(name, value, stamp))
             else:
                 counters.drop('not_finite')

@@ -60,6 +60,7 @@ class PlainNumber:
     A number that becomes a point as it is, but for scale and offset: the common case.
 
     It is the value of its field, or number `part` of its `parts` where that is a whole message.
+    Where there is a `covariance`, it may say that there is no such number.
     """
 
     part: int | None
@@ -68,6 +69,7 @@ class PlainNumber:
     name: MetricName
     scale: float
     offset: float
+    covariance: Path | None
 
     @property
     def is_scaled(self) -> bool:
@@ -99,14 +101,15 @@ class Field:
         self._names = MetricNames(rule, form, message, captures)
         self._series: dict[tuple[str, ...], Series] = {}
         self._rendered: dict[tuple[object, ...], tuple[str, ...]] = {}
-        # A number that is passed on as it is may cost no look at another.
-        self._covariance = rule.covariance or (
-            covariance_of(rule.path, message) if rule.transforms else None)
+        self._covariance = rule.covariance or covariance_of(rule.path, message)
         # Of a list, where something is made of it: each element alone is sent as it is.
         self._limits = limits_of(rule.path, message) if isinstance(form, transforms.Number) and (
             rule.transforms or not target.many) else ()
-        self.paths = (rule.path, *self._names.paths, *self._limits,
-                      *((self._covariance,) if self._covariance else ()))
+        self.paths = (rule.path, *self._names.paths, *self._limits)
+        # Read once for all plain numbers of a row, and not for each.
+        self._looks_itself = self._covariance is not None and not self.plain_numbers()
+        if self._covariance is not None and self._looks_itself:
+            self.paths = (*self.paths, self._covariance)
         self.settles = rule.sampling.mode == 'window'
         self.deliver: Callable[[Values, int, int], None] = self._choose(form)
 
@@ -123,7 +126,7 @@ class Field:
     def plain_numbers(self) -> list[PlainNumber]:
         """Return what this field comes to if all of it is plain, else nothing."""
         rule = self._rule
-        if (self._value or self._is_text or rule.is_event or rule.change or self._covariance
+        if (self._value or self._is_text or rule.is_event or rule.change
                 or rule.sampling.mode == 'window' or rule.not_finite != 'skip'
                 or len(self.paths) > 1
                 or any(isinstance(step, Index | Select) for step in rule.path.steps)):
@@ -138,7 +141,7 @@ class Field:
         for index, (name, kind) in enumerate(kinds.items()):
             numbers.append(PlainNumber(
                 index if name else None, len(kinds), kind, trim_name(*self._names.render((name,))),
-                rule.scale, rule.offset))
+                rule.scale, rule.offset, self._covariance))
         return numbers
 
     def settle(self, now_ms: int) -> None:
@@ -164,7 +167,7 @@ class Field:
 
     def _taken(self, values: Values, place: int) -> Any:
         """Return the transformed value, None if there is none to speak of."""
-        if self._covariance and values[place + len(self.paths) - 1] == NO_ESTIMATE:
+        if self._looks_itself and values[place + len(self.paths) - 1] == NO_ESTIMATE:
             self._counters.add('values_without_estimate')
             return None
         value = values[place]
