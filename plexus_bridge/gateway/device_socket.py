@@ -59,25 +59,21 @@ router = APIRouter()
 GOODBYE_TIMEOUT_S = 5.0
 HANG_UP_TIMEOUT_S = 1.0
 MAX_INSTALL_ID = 256
-# Each may fill some memory before it has shown a key; a robot that is turned away comes again.
-MAX_STRANGERS = 512
+# Each may fill some memory before it has shown a key. Of more than these the one that has been
+# silent for longest goes, and never the newest: robots show their key in a moment.
+MAX_STRANGERS = 1024
 
 
 @router.websocket('/ws/device')
 @router.websocket('/party/{room}')  # where agents of old connect (section 11.1)
 async def device_socket(websocket: WebSocket) -> None:
-    """Serve one device until either side ends it; refused at once when degraded or crowded."""
+    """Serve one device until either side ends it; refused before the upgrade when degraded."""
     gateway = gateway_of(websocket)
-    refusal = None
-    if gateway.store.failure is not None:
-        refusal = f'storage unavailable: {gateway.store.failure}'
-    elif gateway.strangers >= MAX_STRANGERS:
-        gateway.store.counters.add('sockets_turned_away')
-        refusal = (f'{gateway.strangers} sockets have not shown a key yet, expected fewer than '
-                   f'{MAX_STRANGERS}; try again')
-    if refusal is not None:
-        await websocket.send_denial_response(Response(
-            encoding.dumps({'error': refusal}), status_code=503, media_type='application/json'))
+    failure = gateway.store.failure
+    if failure is not None:
+        body = encoding.dumps({'error': f'storage unavailable: {failure}'})
+        await websocket.send_denial_response(
+            Response(body, status_code=503, media_type='application/json'))
         return
     await websocket.accept()
     await DeviceSocket(gateway, websocket).run()
@@ -103,7 +99,6 @@ class DeviceSocket:
         self._entered_ms = 0
         self._heard_ms = 0
         self._hello: DeviceHello | None = None
-        self._until_let_in = contextlib.ExitStack()
         self._until_left = contextlib.ExitStack()
         self._undecided = 0
         self._all_decided = asyncio.Event()
@@ -116,10 +111,9 @@ class DeviceSocket:
 
     async def run(self) -> None:
         """Serve until the connection is over; leaves nothing running."""
-        self._gateway.strangers += 1
-        self._until_let_in.callback(self._no_stranger)
         self._reader = asyncio.create_task(self._read())
         self._sender = asyncio.create_task(self._send())
+        self._wait_to_be_let_in()
         self._reader.add_done_callback(lambda _: self._to_send.set())
         try:
             await asyncio.wait((self._sender,))
@@ -127,7 +121,7 @@ class DeviceSocket:
             self._reader.cancel()
             self._sender.cancel()
             results = await asyncio.gather(self._reader, self._sender, return_exceptions=True)
-            self._until_let_in.close()
+            self._gateway.strangers.pop(self, None)
             self._until_left.close()
             hello = self._hello
             if hello is not None and self._gateway.devices.leave(hello.source_id, self):
@@ -180,8 +174,14 @@ class DeviceSocket:
         except asyncio.TimeoutError:  # the device does not read
             self._sender.cancel()
 
-    def _no_stranger(self) -> None:
-        self._gateway.strangers -= 1
+    def _wait_to_be_let_in(self) -> None:
+        strangers = self._gateway.strangers
+        if len(strangers) >= MAX_STRANGERS:
+            self._gateway.store.counters.add('sockets_turned_away')
+            oldest = next(iter(strangers))
+            del strangers[oldest]
+            oldest.displace()
+        strangers[self] = None
 
     def _heard(self) -> None:
         self._session.heard(time.monotonic())
@@ -239,7 +239,7 @@ class DeviceSocket:
         except StoreError as error:
             self._session.storage_failed(str(error))
             return
-        self._until_let_in.close()
+        self._gateway.strangers.pop(self, None)
         # When the key is revoked, the device hears why as it comes again.
         self._until_left.enter_context(self._gateway.keys.held(key, self.displace))
         self._entered_ms = wall_ms()

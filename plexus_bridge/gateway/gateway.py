@@ -82,8 +82,8 @@ class Gateway:
     The store, the keys, the devices that are connected and the viewers that look at them.
 
     `kept` says how much stays stored. `commands` are those that devices are sent, `updates` tells
-    what becomes of them. `exports` counts those that are being sent, `strangers` the device
-    sockets that have not been let in yet. `started` is monotonic seconds.
+    what becomes of them. `exports` counts those that are being sent, `strangers` are the
+    device sockets that have not been let in yet, oldest first. `started` is monotonic seconds.
     """
 
     store: Store
@@ -98,7 +98,7 @@ class Gateway:
     settings: Settings = field(default_factory=Settings)
     updates: Updates = field(default_factory=Updates)
     exports: int = 0
-    strangers: int = 0
+    strangers: dict[Connection, None] = field(default_factory=dict)
     frames: FrameFolder = field(init=False)
     hub: Hub = field(init=False)
     commands: CommandRuns = field(init=False)

@@ -72,23 +72,23 @@ class TestOpening:
         assert error.value.status_code == 503
         assert 'disk full' in str(error.value.resp_body)
 
-    def test_more_who_have_not_shown_a_key_than_there_is_memory_for_are_turned_away(
+    def test_of_more_strangers_than_there_is_memory_for_the_oldest_goes_and_robots_are_let_in(
             self, client: Any, gateway: Gateway, monkeypatch: pytest.MonkeyPatch,
             wait_until: Callable[..., None]):
         monkeypatch.setattr(device_socket, 'MAX_STRANGERS', 2)
-        robots = [client.device(), client.device('kiln-8')]  # let in, and so no strangers
-        first, second = client.stranger(), client.stranger()
-        wait_until(lambda: gateway.strangers == 2, 'both strangers are counted')
-        with pytest.raises(websocket.WebSocketBadStatusException) as error:
-            client.stranger()
-        assert error.value.status_code == 503
-        assert 'have not shown a key' in str(error.value.resp_body)
-        first.close()
-        wait_until(lambda: gateway.strangers == 1, 'who hung up is forgotten')
-        client.stranger().close()
-        for socket in (second, *robots):
+        robots = [client.device()]  # let in, and so no stranger
+        strangers = []
+        for count in (1, 2):
+            strangers.append(client.stranger())
+            wait_until(lambda count=count: len(gateway.strangers) == count, f'{count} wait')
+        robots.append(client.device('kiln-8'))
+        assert strangers[0].ends()
+        assert gateway.store.counters['sockets_turned_away'] == 1
+        robots.append(client.device('kiln-9'))
+        assert len(gateway.strangers) == 1  # the second has as long as anybody
+        for socket in (strangers[1], *robots):
             socket.close()
-        wait_until(lambda: gateway.strangers == 0, 'all are forgotten')
+        wait_until(lambda: not gateway.strangers, 'all are forgotten')
 
 
 class TestTelemetry:
