@@ -86,7 +86,7 @@ def test_every_sample_of_a_real_recording_is_stored_and_as_the_dry_run_says(
     robot_map = tmp_path / 'husky.yaml'
     robot_map.write_text(MAP.format(url=gateway.url))
     bridge = start('plexus_bridge.nodes.bridge', '--ros-args', '-p', f'config_file:={robot_map}')
-    play = start('plexus_bridge.nodes.play', str(HUSKY), '--rate', '10',
+    play = start('plexus_bridge.nodes.play', str(HUSKY), '--rate', '20',
                  '--wait-for-subscribers', '30')
     assert play.wait(120) == 0, play.output
     assert bridge.stop() == 0, bridge.output
