@@ -24,6 +24,15 @@ from plexus_bridge.mapping.sinks import PointSink
 from plexus_bridge.ros.graph_events import GraphEvents
 from plexus_bridge.ros.intake import Intake
 
+BLACK_BOX = '''
+events:
+  - topic: /estop
+    capture:
+      before_s: 60
+      after_s: 60
+      rules: [{topic: /t, fields: [{path: temperature, metric: t}]}]
+'''
+
 
 class Heard:
     """An intake for a map, and what came out of it by lane."""
@@ -105,14 +114,7 @@ def test_log_lines_come_from_every_node_but_our_own(graph, robot, heard):
 
 
 def test_the_black_box_sends_what_was_before_the_event(robot, heard):
-    it = heard('''
-events:
-  - topic: /estop
-    capture:
-      before_s: 60
-      after_s: 1
-      rules: [{topic: /t, fields: [{path: temperature, metric: t}]}]
-''')
+    it = heard(BLACK_BOX)
     warm = robot.create_publisher(Temperature, '/t', 100)
     estop = robot.create_publisher(Bool, '/estop', 10)
     it.until(lambda: all(topic.subscription for topic in it.intake.topics), 'subscribed')
@@ -125,6 +127,25 @@ events:
     capture = it.lanes['urgent'][0]['tags']['capture']
     assert [point['value'] for point in it.lanes['bulk']] == list(range(50))
     assert {point['tags']['capture'] for point in it.lanes['bulk']} == {capture}
+
+
+def test_when_the_bridge_ends_a_black_box_sends_what_it_has_of_its_span(robot, heard):
+    it = heard(BLACK_BOX)
+    warm = robot.create_publisher(Temperature, '/t', 100)
+    estop = robot.create_publisher(Bool, '/estop', 10)
+    it.until(lambda: all(topic.subscription for topic in it.intake.topics), 'subscribed')
+    for number in range(30):
+        warm.publish(Temperature(temperature=float(number)))
+    it.until(lambda: it.intake.topics[1].messages == 30, 'kept')
+    estop.publish(Bool(data=True))
+    it.until(lambda: it.lanes['urgent'], 'the event')
+    for number in range(30, 50):
+        warm.publish(Temperature(temperature=float(number)))
+    it.until(lambda: it.intake.topics[1].messages == 50, 'what comes afterwards')
+    it.intake.close()
+    assert [point['value'] for point in it.lanes['bulk']] == list(range(50))
+    assert {point['tags']['capture'] for point in it.lanes['bulk']} == {
+        it.lanes['urgent'][0]['tags']['capture']}
 
 
 def test_nodes_that_come_and_go_are_events(graph, heard):
