@@ -88,7 +88,7 @@ class _Writer:
         others: list[tuple[int, Field]] = []
         place = 0
         for field in fields:
-            if numbers := field.plain_numbers():
+            if numbers := field.plain_numbers:
                 for guard in (number.covariance for number in numbers if number.covariance):
                     self.guards.setdefault(guard, f'v{first_guard + len(self.guards)}')
                 plain.setdefault(field.sink, []).extend((place, number) for number in numbers)

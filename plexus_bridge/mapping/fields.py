@@ -106,8 +106,10 @@ class Field:
         self._limits = limits_of(rule.path, message) if isinstance(form, transforms.Number) and (
             rule.transforms or not target.many) else ()
         self.paths = (rule.path, *self._names.paths, *self._limits)
+        # What this field comes to if all of it is plain, else nothing.
+        self.plain_numbers = self._plain_numbers()
         # Read once for all plain numbers of a row, and not for each.
-        self._looks_itself = self._covariance is not None and not self.plain_numbers()
+        self._looks_itself = self._covariance is not None and not self.plain_numbers
         if self._covariance is not None and self._looks_itself:
             self.paths = (*self.paths, self._covariance)
         self.settles = rule.sampling.mode == 'window'
@@ -123,8 +125,7 @@ class Field:
         return [f'{name}.{statistic}' for name in names
                 for statistic in self._rule.sampling.stats]
 
-    def plain_numbers(self) -> list[PlainNumber]:
-        """Return what this field comes to if all of it is plain, else nothing."""
+    def _plain_numbers(self) -> list[PlainNumber]:
         rule = self._rule
         if (self._value or self._is_text or rule.is_event or rule.change
                 or rule.sampling.mode == 'window' or rule.not_finite != 'skip'

@@ -113,14 +113,21 @@ def test_log_lines_come_from_every_node_but_our_own(graph, robot, heard):
         ('gave up', {'severity': 'error', 'node': 'robot'})]
 
 
-def test_the_black_box_sends_what_was_before_the_event(robot, heard):
+def fill_black_box(robot: Node, heard: Callable[[str], Heard], count: int
+                   ) -> tuple[Heard, Any, Any]:
+    """Return an intake that keeps so many readings, and who publishes readings and its event."""
     it = heard(BLACK_BOX)
     warm = robot.create_publisher(Temperature, '/t', 100)
     estop = robot.create_publisher(Bool, '/estop', 10)
     it.until(lambda: all(topic.subscription for topic in it.intake.topics), 'subscribed')
-    for number in range(50):
+    for number in range(count):
         warm.publish(Temperature(temperature=float(number)))
-    it.until(lambda: it.intake.topics[1].messages == 50, 'kept')
+    it.until(lambda: it.intake.topics[1].messages == count, 'kept')
+    return it, warm, estop
+
+
+def test_the_black_box_sends_what_was_before_the_event(robot, heard):
+    it, _, estop = fill_black_box(robot, heard, 50)
     assert not it.lanes['bulk']
     estop.publish(Bool(data=True))
     it.until(lambda: it.lanes['urgent'], 'the event')
@@ -130,13 +137,7 @@ def test_the_black_box_sends_what_was_before_the_event(robot, heard):
 
 
 def test_when_the_bridge_ends_a_black_box_sends_what_it_has_of_its_span(robot, heard):
-    it = heard(BLACK_BOX)
-    warm = robot.create_publisher(Temperature, '/t', 100)
-    estop = robot.create_publisher(Bool, '/estop', 10)
-    it.until(lambda: all(topic.subscription for topic in it.intake.topics), 'subscribed')
-    for number in range(30):
-        warm.publish(Temperature(temperature=float(number)))
-    it.until(lambda: it.intake.topics[1].messages == 30, 'kept')
+    it, warm, estop = fill_black_box(robot, heard, 30)
     estop.publish(Bool(data=True))
     it.until(lambda: it.lanes['urgent'], 'the event')
     for number in range(30, 50):

@@ -215,7 +215,8 @@ def test_a_button_of_an_earlier_map_has_to_be_released_by_call(make, tmp_path):
     assert why(make(record, emergency_stop_topic='/button')) is Why.EMERGENCY_STOP
 
 
-def test_orders_are_refused_while_the_bridge_ends(graph, make, wait_until):
+def close_while_moving(graph, make):
+    """Return what arrives, a driver whose end has begun, its operator, and the end's thread."""
     arrived = graph.collect(Twist, '/cmd_vel')
     driver = make()
     operator = Operator(driver)
@@ -223,6 +224,11 @@ def test_orders_are_refused_while_the_bridge_ends(graph, make, wait_until):
     graph.spin_until(lambda: 0.8 in speeds(arrived), 'moving')
     closing = threading.Thread(target=driver.close)
     closing.start()
+    return arrived, driver, operator, closing
+
+
+def test_orders_are_refused_while_the_bridge_ends(graph, make):
+    arrived, driver, operator, closing = close_while_moving(graph, make)
     # An operator who holds the stick and asks for the robot again and again.
     graph.spin_until(lambda: arrived[-1].linear.x == 0.0, 'stopped')
     count = len(arrived)
@@ -304,12 +310,6 @@ def test_zero_is_repeated_until_the_odometry_shows_standstill(graph, make):
 
 
 def test_the_end_of_the_bridge_stops_the_robot(graph, make):
-    arrived = graph.collect(Twist, '/cmd_vel')
-    driver = make()
-    operator = Operator(driver)
-    operator.drive(linear_x=0.8)
-    graph.spin_until(lambda: 0.8 in speeds(arrived), 'moving')
-    closing = threading.Thread(target=driver.close)
-    closing.start()
+    arrived, driver, _, closing = close_while_moving(graph, make)
     graph.spin_until(lambda: arrived[-1].linear.x == 0.0 and not closing.is_alive(), 'stopped')
     assert [event.name for event in driver.take_events()][-1] == 'teleop.ended'
